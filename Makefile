@@ -1,0 +1,38 @@
+# make run    set up and run the main job (photographs -> verified Core ML packages in exports/quickstart)
+# make test   set up and run lint, types and tests: exactly what the continuous integration runs
+VENV ?= .venv
+BIN  := $(VENV)/bin
+# the first Python that the pinned dependencies have builds for
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
+
+.PHONY: help run test check lint types tests setup clean
+help:
+	@sed -n 's/^# //p' Makefile
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints/tested.txt
+	@test -n "$(PYTHON)" || { echo "no Python from 3.11 to 3.13 found: install one, or say make PYTHON=/path/to/python"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/tested.txt -e '.[dev]'
+	@touch $@
+
+run: setup
+	$(BIN)/pipersr-build run
+
+test: check
+check: lint types tests
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+tests: setup
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

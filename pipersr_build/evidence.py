@@ -1,0 +1,279 @@
+"""The records of `evidence.json`: everything that was measured, predicted, or not measured.
+
+Reports, cards and tables are rendered from these records and from nothing else. Unknown keys are
+refused, so that a record always means what this file says it means.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipersr_build import files
+from pipersr_build.errors import InputError
+
+SCHEMA_VERSION: Literal[1] = 1
+
+Source = Literal["measured", "predicted", "not measured"]
+Verdict = Literal["pass", "fail", "unknown", "not measured"]
+Direction = Literal["at least", "at most"]
+Census = dict[str, int]
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Machine(Record):
+    """Where something was measured."""
+
+    system: str
+    architecture: str
+    processor: str
+    cores: int
+    memory_gib: float | None = None
+    accelerator: str | None = None
+
+
+class Provenance(Record):
+    """What made an export: versions, source revision, machine, time (UTC, ISO 8601)."""
+
+    toolkit: str
+    python: str
+    torch: str
+    coremltools: str
+    numpy: str
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    created: str
+    command: str
+    machine: Machine
+
+
+class Gate(Record):
+    """One thing that must hold: its value, its threshold and the verdict.
+
+    `value` is None where nothing is known; `command` measures it (or would, on the right machine).
+    """
+
+    name: str
+    subject: str
+    value: float | None
+    direction: Direction
+    threshold: float
+    unit: str
+    source: Source
+    verdict: Verdict
+    command: str
+    note: str = ""
+
+
+def judge(
+    name: str,
+    subject: str,
+    value: float | None,
+    direction: Direction,
+    threshold: float,
+    unit: str,
+    *,
+    source: Source = "measured",
+    command: str,
+    note: str = "",
+) -> Gate:
+    """Make a gate and its verdict. No value gives `not measured`, or `unknown` for a prediction."""
+    verdict: Verdict
+    if value is None:
+        verdict = "unknown" if source == "predicted" else "not measured"
+    else:
+        verdict = (
+            "pass" if (value >= threshold if direction == "at least" else value <= threshold) else "fail"
+        )
+    return Gate(
+        name=name,
+        subject=subject,
+        value=value,
+        direction=direction,
+        threshold=threshold,
+        unit=unit,
+        source=source,
+        verdict=verdict,
+        command=command,
+        note=note,
+    )
+
+
+class LossPoint(Record):
+    """Mean training loss over the steps since the previous point."""
+
+    step: int
+    loss: float
+    learning_rate: float
+
+
+class ValidationPoint(Record):
+    """PSNR on the held-out pictures after `step` steps (dB, the record's protocol)."""
+
+    step: int
+    psnr: float
+
+
+class Training(Record):
+    """How the weights came to be."""
+
+    steps: int
+    seconds: float
+    precision: str
+    device: str
+    threads: int
+    seed: int
+    loss: str
+    patch: int = Field(description="LR patch edge in pixels")
+    batch: int
+    corpus: str
+    train_images: list[str]
+    holdout_images: list[str]
+    protocol: str
+    curve: list[LossPoint]
+    validation: list[ValidationPoint]
+    weights_sha256: str
+
+
+class Fusion(Record):
+    """The proof that the deploy network equals the trained one."""
+
+    parameters_before: int
+    parameters_after: int
+    batch_norms_folded: int
+    max_abs_error: float = Field(description="over the test inputs, in float64")
+
+
+class CensusComparison(Record):
+    """MIL operations before and after fusion for one kind of input and output."""
+
+    io: str
+    before: Census
+    after: Census
+
+
+class Parity(Record):
+    """A package, run from disk, against PyTorch on one input."""
+
+    input: str
+    runner: str = Field(description="what executed the package, for example 'MIL interpreter, fp16'")
+    reference: str
+    psnr_db: float | None = Field(description="peak 1.0; None where the two are identical")
+    max_abs: float = Field(description="largest difference; 8-bit levels for images, else [0, 1] units")
+
+
+class OperationPlacement(Record):
+    """Whether the ANE can run one operation, by which rules."""
+
+    output_name: str
+    operator: str
+    verdict: Literal["yes", "no", "unknown"]
+    reasons: list[str]
+    sources: list[str]
+
+
+class Placement(Record):
+    """The placement of a package's operations."""
+
+    source: Source
+    basis: str
+    operations: list[OperationPlacement]
+    warnings: list[str] = []
+
+
+class PackageRecord(Record):
+    """One exported package."""
+
+    file: str
+    contract: Literal["image", "video"]
+    input: str
+    output: str
+    target: str
+    bytes: int
+    sha256: str
+    census: Census
+    parity: list[Parity]
+    placement: Placement | None = None
+
+
+class ImageQuality(Record):
+    """PSNR (dB) and SSIM of one picture."""
+
+    image: str
+    psnr: float
+    ssim: float
+
+
+class Quality(Record):
+    """A method's quality on a set of pictures under a named protocol."""
+
+    subject: str
+    dataset: str
+    protocol: str
+    scale: int
+    images: list[ImageQuality]
+    mean_psnr: float
+    mean_ssim: float
+
+
+class Sample(Record):
+    """A crop for the eye: files relative to the evidence, PNG, all of one size."""
+
+    image: str
+    bicubic: str
+    ours: str
+    truth: str
+    bicubic_psnr: float
+    ours_psnr: float
+
+
+class Evidence(Record):
+    """Everything known about one export."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str
+    provenance: Provenance
+    model: dict[str, Any]
+    config: dict[str, Any]
+    training: Training | None = None
+    fusion: Fusion | None = None
+    censuses: list[CensusComparison] = []
+    packages: list[PackageRecord] = []
+    quality: list[Quality] = []
+    samples: list[Sample] = []
+    gates: list[Gate] = []
+
+    @property
+    def failed(self) -> list[Gate]:
+        """The gates that failed."""
+        return [gate for gate in self.gates if gate.verdict == "fail"]
+
+
+def save(evidence: Evidence, path: Path) -> None:
+    """Write the evidence as JSON, atomically."""
+    files.write_text(path, evidence.model_dump_json(indent=2) + "\n")
+
+
+def load(path: Path) -> Evidence:
+    """Read an evidence file.
+
+    Raises:
+        InputError: it is missing, not JSON, or does not follow this schema.
+    """
+    if not path.is_file():
+        raise InputError("no evidence file", where=path, fix="make one with: pipersr-build run")
+    try:
+        return Evidence.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "(file)"
+        raise InputError(
+            f"the evidence file does not follow the schema: {key}: {first['msg']}",
+            where=path,
+            fix="export again with this version of the toolkit",
+        ) from error

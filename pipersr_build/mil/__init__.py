@@ -1,0 +1,1 @@
+"""A Core ML package opened and understood on any operating system."""

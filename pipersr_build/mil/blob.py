@@ -1,0 +1,64 @@
+"""The weight file of a package (`weights/weight.bin`): read in place, every offset checked.
+
+Layout (coremltools' MIL blob storage, version 2): a 64-byte header {uint32 count, uint32 version};
+each record is 64 bytes of metadata {uint32 0xDEADBEEF, uint32 type, uint64 bytes, uint64 data
+offset, uint64 padding bits, 32 reserved} and its data, both on 64-byte boundaries.
+"""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from pipersr_build.errors import InputError
+from pipersr_build.mil import dtypes
+
+SENTINEL = 0xDEADBEEF
+METADATA = struct.Struct("<IIQQQ")
+HEADER_BYTES = 64
+
+
+class BlobFile:
+    """A weight file, mapped into memory when the first record is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._bytes: np.ndarray | None = None
+
+    def _map(self) -> np.ndarray:
+        if self._bytes is None:
+            if not self.path.is_file():
+                raise InputError(
+                    "the package's weight file is missing",
+                    where=self.path,
+                    fix="export the package again or copy it whole",
+                )
+            size = self.path.stat().st_size
+            if size < HEADER_BYTES:
+                raise self._broken(f"{size} bytes are less than a header")
+            self._bytes = np.memmap(self.path, np.uint8, mode="r")
+        return self._bytes
+
+    def _broken(self, why: str) -> InputError:
+        return InputError(
+            f"the package's weight file is truncated or damaged: {why}",
+            where=self.path,
+            fix="export the package again or copy it whole",
+        )
+
+    def read(self, offset: int, dtype: str, count: int) -> np.ndarray:
+        """Return `count` elements of `dtype` from the record whose metadata is at `offset`.
+
+        Raises:
+            InputError: the record is not there, is cut off, or holds fewer bytes than needed.
+        """
+        data = self._map()
+        if offset < 0 or offset + HEADER_BYTES > data.size:
+            raise self._broken(f"record at byte {offset} of {data.size}")
+        sentinel, _, size, start, _ = METADATA.unpack(data[offset : offset + METADATA.size].tobytes())
+        if sentinel != SENTINEL:
+            raise self._broken(f"no record at byte {offset}")
+        needed = dtypes.byte_length(dtype, count)
+        if size < needed or start + needed > data.size:
+            raise self._broken(f"record at byte {offset} needs {needed} bytes, file has {data.size}")
+        return dtypes.decode(data[start : start + needed], dtype, count)

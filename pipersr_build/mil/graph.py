@@ -1,0 +1,156 @@
+"""A typed view of a MIL program: functions, operations, values. Built from the protobuf, immutable.
+
+`const` operations do not appear among the operations: their values are resolved into the arguments
+that use them, as in the operation counts of this project's documents.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pipersr_build.errors import InputError
+from pipersr_build.mil import dtypes
+from pipersr_build.mil.blob import BlobFile
+
+Shape = tuple[int | None, ...]  # None: an extent that is not known before run time
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """Element type (`fp16`, `fp32`, `int32`, `bool`, `string`, …) and shape of a value."""
+
+    dtype: str
+    shape: Shape
+
+    @property
+    def static(self) -> bool:
+        """Whether every extent is known."""
+        return None not in self.shape
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join('?' if n is None else str(n) for n in self.shape)}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A compile-time value, either in the program or in the weight file (then read on demand)."""
+
+    type: TensorType
+    immediate: Any = None
+    blob: BlobFile | None = None
+    offset: int = 0
+
+    @property
+    def in_weight_file(self) -> bool:
+        """Whether the value lies in the weight file rather than in the program."""
+        return self.blob is not None
+
+    def numpy(self) -> np.ndarray:
+        """The value as an array of its declared shape (rank 0 for scalars); strings as object arrays.
+
+        Raises:
+            InputError: the weight file is missing, cut off or damaged, or the type cannot be read.
+        """
+        shape = tuple(n or 0 for n in self.type.shape)
+        if self.blob is None:
+            return np.asarray(self.immediate).reshape(shape)
+        if self.type.dtype not in dtypes.NUMPY and self.type.dtype not in dtypes.SUB_BYTE_BITS:
+            raise InputError(f"weights of type {self.type.dtype} cannot be read", where=self.blob.path)
+        count = int(np.prod(shape, dtype=np.int64))
+        return self.blob.read(self.offset, self.type.dtype, count).reshape(shape)
+
+    def scalar(self) -> Any:
+        """The value as a Python scalar (bool, int, float or str).
+
+        Raises:
+            ValueError: it has more than one element.
+        """
+        return self.numpy().item()
+
+    def tolist(self) -> list[Any]:
+        """The value's elements, flattened, as a Python list."""
+        flat: list[Any] = self.numpy().reshape(-1).tolist()
+        return flat
+
+
+Argument = str | Constant  # the name of a value that the program computes, or a constant
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A named result of an operation."""
+
+    name: str
+    type: TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The operations of a function or of a nested region (`cond`, `while_loop`)."""
+
+    inputs: tuple[Output, ...]
+    operations: "tuple[Operation, ...]"
+    outputs: tuple[Argument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation; each named input holds one argument, or several (`concat`'s `values`)."""
+
+    type: str
+    inputs: dict[str, tuple[Argument, ...]]
+    outputs: tuple[Output, ...]
+    attributes: dict[str, Constant] = field(default_factory=dict)
+    blocks: tuple[Block, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The first output's name: unique in a function, and the key Core ML's compute plan uses."""
+        return self.outputs[0].name if self.outputs else self.type
+
+    def argument(self, name: str) -> Argument | None:
+        """The single argument bound to input `name`, or None if the input is absent."""
+        bound = self.inputs.get(name)
+        return bound[0] if bound else None
+
+    def constant(self, name: str) -> Constant | None:
+        """The argument of input `name` if it is a constant, else None."""
+        bound = self.argument(name)
+        return bound if isinstance(bound, Constant) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function of a program: its inputs, its body and its operation set (`CoreML6`, …)."""
+
+    name: str
+    opset: str
+    inputs: dict[str, TensorType]
+    body: Block
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """The top-level operations in program order."""
+        return self.body.operations
+
+    def walk(self) -> Iterator[Operation]:
+        """Every operation in program order, nested blocks included."""
+        yield from _walk(self.body)
+
+    def types(self) -> dict[str, TensorType]:
+        """The type of every value that the function takes or computes, by name."""
+        types = dict(self.inputs)
+        for op in self.walk():
+            types.update({out.name: out.type for out in op.outputs})
+            for block in op.blocks:
+                types.update({out.name: out.type for out in block.inputs})
+        return types
+
+
+def _walk(block: Block) -> Iterator[Operation]:
+    for op in block.operations:
+        yield op
+        for nested in op.blocks:
+            yield from _walk(nested)

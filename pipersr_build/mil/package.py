@@ -1,0 +1,168 @@
+"""Open a `.mlpackage` from disk on any operating system: its program and its inputs and outputs."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pipersr_build import quiet
+from pipersr_build.errors import InputError
+from pipersr_build.mil.graph import Function, Shape
+from pipersr_build.mil.parse import Parser
+
+REBUILD = "export the package again or copy it whole"
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """An input or output as Core ML's callers see it.
+
+    An image's shape is (height, width, channels) and its layout `RGB`, `BGR` or `GRAYSCALE`; a
+    tensor's shape is the array's own. `flexible` is true where the package accepts several shapes.
+    """
+
+    name: str
+    kind: Literal["image", "tensor", "other"]
+    dtype: str
+    shape: Shape
+    layout: str = ""
+    flexible: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """The features of one function of a package."""
+
+    inputs: tuple[Feature, ...]
+    outputs: tuple[Feature, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """An opened package: its path, its typed functions, and what each takes and returns."""
+
+    path: Path
+    spec: Any
+    functions: dict[str, Function]
+    interfaces: dict[str, Interface]
+    default: str
+
+    @property
+    def main(self) -> Function:
+        """The function that runs when the caller names none."""
+        return self.functions[self.default]
+
+    @property
+    def interface(self) -> Interface:
+        """The inputs and outputs of the default function."""
+        return self.interfaces[self.default]
+
+
+def open_package(path: str | Path) -> Package:
+    """Open an ML program package.
+
+    Weights stay on disk until they are used.
+
+    Raises:
+        InputError: not a package, or one that is empty, incomplete, damaged or of another model type.
+    """
+    path = Path(path)
+    model = model_file(path)
+    spec = read_spec(model)
+    kind = spec.WhichOneof("Type")
+    if kind != "mlProgram":
+        raise InputError(
+            f"the package holds a model of type {kind!r}, not an ML program",
+            where=path,
+            fix="convert it with convert_to='mlprogram'",
+        )
+    parser = Parser(model)
+    functions = {name: parser.function(name, f) for name, f in sorted(spec.mlProgram.functions.items())}
+    interfaces = _interfaces(spec)
+    default = spec.description.defaultFunctionName or "main"
+    if default not in functions or default not in interfaces:
+        raise InputError(f"the package's program has no function {default!r}", where=path, fix=REBUILD)
+    return Package(path, spec, functions, interfaces, default)
+
+
+def model_file(path: Path) -> Path:
+    """The `.mlmodel` file inside package `path`, from its manifest.
+
+    Raises:
+        InputError: the path is missing, not a folder, empty, or its manifest names no model file.
+    """
+    if not path.exists():
+        raise InputError("no such package", where=path, fix="check the path")
+    if not path.is_dir():
+        raise InputError(
+            "a .mlpackage is a folder, and this is a file",
+            where=path,
+            fix="give the .mlpackage folder itself, unpacked",
+        )
+    manifest = path / "Manifest.json"
+    if not manifest.is_file():
+        raise InputError("the package has no Manifest.json", where=path, fix=REBUILD)
+    try:
+        entries = json.loads(manifest.read_bytes())
+        root: str = entries["itemInfoEntries"][entries["rootModelIdentifier"]]["path"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError("the package's manifest cannot be read", where=manifest, fix=REBUILD) from error
+    model = path / "Data" / root
+    if not model.is_file():
+        raise InputError(f"the package lacks its model file {model.name}", where=model, fix=REBUILD)
+    return model
+
+
+def read_spec(model: Path) -> Any:
+    """Parse a `.mlmodel` file into coremltools' `Model` message.
+
+    Raises:
+        InputError: the file is empty or not such a message.
+    """
+    quiet.coremltools()
+    from coremltools.proto import Model_pb2
+    from google.protobuf.message import DecodeError
+
+    spec = Model_pb2.Model()
+    try:
+        spec.ParseFromString(model.read_bytes())
+    except DecodeError as error:
+        raise InputError("the package's model file is damaged", where=model, fix=REBUILD) from error
+    if spec.WhichOneof("Type") is None:
+        raise InputError("the package's model file holds no model", where=model, fix=REBUILD)
+    return spec
+
+
+def _interfaces(spec: Any) -> dict[str, Interface]:
+    """Per function; packages with one function describe it at the top level."""
+    description = spec.description
+    if description.functions:
+        return {f.name: _interface(f) for f in description.functions}
+    return {"main": _interface(description)}
+
+
+def _interface(message: Any) -> Interface:
+    return Interface(tuple(map(_feature, message.input)), tuple(map(_feature, message.output)))
+
+
+def _feature(message: Any) -> Feature:
+    kind = message.type.WhichOneof("Type")
+    if kind == "imageType":
+        return _image(message.name, message.type.imageType)
+    if kind == "multiArrayType":
+        return _tensor(message.name, message.type.multiArrayType)
+    return Feature(message.name, "other", str(kind), ())
+
+
+def _image(name: str, image: Any) -> Feature:
+    layout = type(image).ColorSpace.Name(image.colorSpace)
+    channels = 1 if layout.startswith("GRAYSCALE") else 3
+    dtype = "fp16" if layout == "GRAYSCALE_FLOAT16" else "uint8"
+    flexible = image.WhichOneof("SizeFlexibility") is not None
+    return Feature(name, "image", dtype, (image.height, image.width, channels), layout, flexible)
+
+
+def _tensor(name: str, array: Any) -> Feature:
+    names = {65568: "fp32", 65600: "fp64", 131104: "int32", 131080: "int8", 65552: "fp16"}
+    flexible = array.WhichOneof("ShapeFlexibility") is not None
+    return Feature(name, "tensor", names.get(array.dataType, "unknown"), tuple(array.shape), "", flexible)
