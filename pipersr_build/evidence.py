@@ -23,7 +23,7 @@ Census = dict[str, int]
 class Record(BaseModel):
     """Base of all records: immutable, unknown keys refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 class Machine(Record):
@@ -132,6 +132,7 @@ class Training(Record):
     patch: int = Field(description="LR patch edge in pixels")
     batch: int
     corpus: str
+    corpus_sha256: str = ""
     train_images: list[str]
     holdout_images: list[str]
     protocol: str
@@ -239,6 +240,7 @@ class Evidence(Record):
     name: str
     provenance: Provenance
     model: dict[str, Any]
+    weights_sha256: str = ""
     config: dict[str, Any]
     training: Training | None = None
     fusion: Fusion | None = None

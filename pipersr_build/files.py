@@ -25,16 +25,24 @@ _CAUSES = {
 }
 
 
+def explain_os_error(error: OSError, target: object = None) -> InputError | None:
+    """Say what the operating system's refusal to write means for the user, if it is of a known kind."""
+    if error.errno not in _CAUSES:
+        return None
+    what, fix = _CAUSES[error.errno]
+    return InputError(what, where=target or error.filename, fix=fix)
+
+
 @contextmanager
 def write_errors(target: Path) -> Iterator[None]:
     """Turn the operating system's reasons for refusing to write `target` into an `InputError`."""
     try:
         yield
     except OSError as error:
-        if error.errno not in _CAUSES:
+        explained = explain_os_error(error, target)
+        if explained is None:
             raise
-        what, fix = _CAUSES[error.errno]
-        raise InputError(what, where=target, fix=fix) from error
+        raise explained from error
 
 
 def make_folder(folder: Path) -> Path:
@@ -83,6 +91,7 @@ def staging(folder: Path) -> Iterator[Path]:
     make_folder(folder)
     with write_errors(folder):
         stage = Path(tempfile.mkdtemp(dir=folder, prefix=".partial-"))
+        stage.chmod(0o755)
         try:
             yield stage
         finally:

@@ -1,1 +1,1 @@
-"""."""
+"""The commands: each composes the rooms for one task and returns an exit code."""

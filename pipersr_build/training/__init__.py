@@ -1,1 +1,1 @@
-"""."""
+"""Train a network with Lightning: reproducible, interruptible, exactly resumable."""

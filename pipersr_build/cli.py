@@ -1,0 +1,149 @@
+"""The command line: a table of commands, and what their errors mean for the exit code.
+
+Nothing heavy is imported here: each command's module is imported when it runs.
+"""
+
+import importlib
+import sys
+from dataclasses import dataclass
+
+from pipersr_build import __version__
+from pipersr_build.errors import BuildError
+from pipersr_build.files import explain_os_error
+
+INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: the module in `commands` that holds its `main`, its words, and its summary."""
+
+    usage: str
+    summary: str
+    detail: str = ""
+
+
+COMMANDS: dict[str, Command] = {
+    "run": Command(
+        "run [key=value …]",
+        "train, fold, export, validate, verify and report: the main job",
+        "experiment=quickstart (default) takes about three minutes on two cores, experiment=debug seconds.",
+    ),
+    "train": Command(
+        "train [key=value …]",
+        "train a network, or go on with an interrupted run of the same name",
+        "Example: pipersr-build train name=mine model=pipersr_2x data=photos training.steps=2000",
+    ),
+    "export": Command(
+        "export weights=FILE [key=value …]",
+        "make Core ML packages of trained weights, check them, and keep those that pass",
+        "Example: pipersr-build export weights=runs/mine/weights.safetensors export=video "
+        "export.video.size=720x400",
+    ),
+    "verify": Command(
+        "verify PACKAGE … [key=value …]",
+        "ANE placement of every operation, for packages made by anyone",
+        "Off a Mac the answer is a prediction by rules; exit code 0 only if every operation can run.\n"
+        "A folder with an evidence.json stands for its packages. placement.chip=h13 … h18.",
+    ),
+    "validate": Command(
+        "validate PACKAGE … [weights=FILE] [key=value …]",
+        "parity of packages, read back from disk, with PyTorch",
+        "A folder with an evidence.json stands for its packages. Without weights=, the\n"
+        "weights.safetensors beside the package are used. On a Mac, Core ML is measured too.",
+    ),
+    "evaluate": Command(
+        "evaluate PACKAGE|WEIGHTS … [key=value …]",
+        "PSNR and SSIM on pictures under a named protocol, beside bicubic",
+        "Pictures: the corpus' held-out ones, or evaluation.folder=FOLDER (HR files, or HR/ with LRx2/).",
+    ),
+    "report": Command(
+        "report FOLDER …",
+        "write report.html and MODEL_CARD.md again from an export's evidence",
+    ),
+    "bench": Command(
+        "bench [startup] [export] [training]",
+        "timings of this toolkit against the bare calls, as ratios in one run",
+    ),
+    "doctor": Command("doctor", "what this machine can and cannot do"),
+    "config": Command(
+        "config [key=value …]",
+        "print the configuration that the given settings make, and its groups' choices",
+    ),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 1 gate failed, 2 input, 3 machine, 130 interrupted."""
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if words[0] in ("-V", "--version"):
+        print(f"pipersr-build {__version__}")
+        return 0
+    if words[0] not in COMMANDS:
+        _complain(f"no command {words[0]!r}\n  to do: choose from {', '.join(COMMANDS)}")
+        return 2
+    if {"-h", "--help"} & set(words[1:]):
+        print(help_for(words[0]))
+        return 0
+    return _run(words[0], words[1:])
+
+
+def _run(name: str, words: list[str]) -> int:
+    """Import and call a command; turn what a user can mend into one message."""
+    try:
+        module = importlib.import_module(f"pipersr_build.commands.{name}")
+        return int(module.main(words))
+    except BuildError as error:
+        _complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        _complain("interrupted; nothing half-written was left")
+        return INTERRUPTED
+    except OSError as error:
+        explained = explain_os_error(error)
+        if explained is None:
+            raise
+        _complain(str(explained))
+        return explained.exit_code
+
+
+def _complain(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+
+
+def overview() -> str:
+    """The text of `pipersr-build --help`."""
+    width = max(map(len, COMMANDS)) + 2
+    rows = [f"  {name:<{width}}{command.summary}" for name, command in COMMANDS.items()]
+    return "\n".join([
+        "usage: pipersr-build COMMAND [words] [key=value …]",
+        "",
+        "Train super-resolution networks for the Apple Neural Engine, export them as Core ML packages,",
+        "and prove each package right.",
+        "",
+        *rows,
+        "",
+        "Settings are Hydra overrides: model=pipersr_2x training.steps=2000 (see: pipersr-build config).",
+        "pipersr-build COMMAND --help says more. Exit codes: 0 all gates passed, 1 a gate failed,",
+        "2 bad input or configuration, 3 this machine cannot do it, 130 interrupted.",
+    ])  # fmt: skip
+
+
+def help_for(name: str) -> str:
+    """The text of `pipersr-build COMMAND --help`."""
+    command = COMMANDS[name]
+    parts = [
+        f"usage: pipersr-build {command.usage}",
+        "",
+        command.summary[0].upper() + command.summary[1:] + ".",
+    ]
+    if command.detail:
+        parts += ["", command.detail]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

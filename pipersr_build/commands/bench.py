@@ -1,0 +1,52 @@
+"""`bench`: timings as ratios in one run."""
+
+import importlib
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from pipersr_build import machine
+from pipersr_build.benchmark.record import Benchmark, Figure, save
+from pipersr_build.commands import arguments
+from pipersr_build.config import command_line, load
+from pipersr_build.errors import InputError
+from pipersr_build.progress import track
+
+SUITES = ("startup", "export", "training")
+
+
+def main(words: list[str]) -> int:
+    """Run the suites that are named (all by default); 0 if every figure is within its limit, else 1."""
+    names, overrides = arguments.split(words)
+    config = load(overrides)
+    suites = [str(name) for name in names] or list(SUITES)
+    for suite in suites:
+        if suite not in SUITES:
+            raise InputError(
+                f"no benchmark {suite!r}", where="command line", fix=f"choose from {', '.join(SUITES)}"
+            )
+    figures: list[Figure] = []
+    for suite in track("benchmarks", suites, len(suites)):
+        figures += importlib.import_module(f"pipersr_build.benchmark.{suite}").measure()
+    path = Path(config.runs) / "bench" / f"{'-'.join(suites)}.json"
+    save(Benchmark(provenance=machine.provenance(command_line("bench", words)), figures=figures), path)
+    Console().print(_table(figures))
+    Console().print(f"record: {path}", highlight=False)
+    return 0 if all(figure.holds for figure in figures) else 1
+
+
+def _table(figures: list[Figure]) -> Table:
+    table = Table(title="benchmarks", title_justify="left")
+    for column in ("figure", "value", "limit", "verdict", "detail"):
+        table.add_column(column)
+    for figure in figures:
+        verdict = "[green]pass[/]" if figure.holds else "[red]fail[/]"
+        table.add_row(
+            figure.name,
+            f"{figure.value:.3f} {figure.unit}",
+            f"≤ {figure.limit} {figure.unit}",
+            verdict,
+            figure.detail,
+        )
+    return table

@@ -1,0 +1,117 @@
+"""Check one package as it lies on disk: operations, parity, placement."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+
+from pipersr_build import files
+from pipersr_build.errors import MachineError
+from pipersr_build.evidence import Gate, PackageRecord, Parity, Placement, judge
+from pipersr_build.mil.census import census
+from pipersr_build.mil.package import Feature, Package, check_weights, open_package
+from pipersr_build.placement.check import check as check_placement
+from pipersr_build.placement.gate import plan_gate, prediction_gate
+from pipersr_build.validation import parity, runners
+
+Pictures = list[tuple[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A package's record and its gates."""
+
+    record: PackageRecord
+    gates: list[Gate]
+
+
+def reference(network: nn.Module) -> parity.Reference:
+    """The PyTorch network in float32 as the reference of parity: 1, 3, H, W in [0, 1]."""
+
+    @torch.inference_mode()
+    def run(lr: np.ndarray) -> np.ndarray:
+        tensor = torch.from_numpy(lr).contiguous(memory_format=torch.channels_last)
+        result: np.ndarray = network(tensor).contiguous().numpy()
+        return result
+
+    return run
+
+
+def check_package(path: Path, network: nn.Module, pictures: Pictures, *, target: str, chip: str) -> Checked:
+    """Read the package back from disk, run it, and apply the placement rules."""
+    package = open_package(path)
+    check_weights(package)
+    operations = census(package.main)
+    records, parity_gates = check_parity(package, network, pictures)
+    placement, placement_gates = predict_placement(package, chip)
+    kind = kind_of(package)
+    record = PackageRecord(
+        file=path.name,
+        contract=kind,
+        input=describe(package.interface.inputs),
+        output=describe(package.interface.outputs),
+        target=target,
+        bytes=files.size_bytes(path),
+        sha256=files.sha256(path),
+        census=operations,
+        parity=records,
+        placement=placement,
+    )
+    folded = judge(
+        "batch norms left in the graph",
+        path.name,
+        operations.get("batch_norm", 0),
+        "at most",
+        0,
+        "operations",
+        command=f"pipersr-build verify {path.name}",
+    )
+    return Checked(record, [folded, *parity_gates, *placement_gates])
+
+
+def kind_of(package: Package) -> Literal["image", "video"]:
+    """`image` or `video`, by the package's input."""
+    return "image" if package.interface.inputs[0].kind == "image" else "video"
+
+
+def check_parity(package: Package, network: nn.Module, pictures: Pictures) -> tuple[list[Parity], list[Gate]]:
+    """Parity in the MIL interpreter, and in Core ML where there is one (else `not measured`)."""
+    records, gates = [], []
+    command = f"pipersr-build validate {package.path.name}"
+    tried = parity.probes(package, pictures)
+    for make in (runners.interpreter, runners.core_ml):
+        try:
+            run, label = make(package)
+        except MachineError:
+            gates.append(parity.gate(kind_of(package), package.path.name, [], command))
+            continue
+        found = [
+            parity.compare(package, run, label, reference(network), probe, "PyTorch float32, before folding")
+            for probe in tried
+        ]
+        gates.append(parity.gate(kind_of(package), package.path.name, found, command))
+        records += found
+    return records, gates
+
+
+def predict_placement(package: Package, chip: str) -> tuple[Placement, list[Gate]]:
+    """Placement by rules, and the gate for Core ML's own plan as far as it is known."""
+    predicted = check_placement(package.main, chip=chip, interface=package.interface)
+    name = package.path.name
+    return predicted, [prediction_gate(predicted, name), plan_gate(None, name)]
+
+
+def describe(features: Iterable[Feature]) -> str:
+    """Inputs or outputs as a person writes them."""
+    return ", ".join(_describe(feature) for feature in features)
+
+
+def _describe(feature: Feature) -> str:
+    extents = [1 if n is None else n for n in feature.shape]
+    if feature.kind == "image":
+        return f"{feature.layout} image {extents[1]}x{extents[0]}, 8 bits"
+    return f"{feature.dtype} tensor {' x '.join(map(str, extents))}"

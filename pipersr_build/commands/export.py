@@ -1,0 +1,132 @@
+"""`export`: trained weights to checked packages with their evidence."""
+
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from pipersr_build import files, machine, models
+from pipersr_build.commands import arguments, publish, quality
+from pipersr_build.commands.checks import Checked, Pictures, check_package
+from pipersr_build.commands.render import render, show
+from pipersr_build.config import Config, command_line, load, plain
+from pipersr_build.data.corpus import photos_corpus
+from pipersr_build.errors import InputError
+from pipersr_build.evidence import CensusComparison, Evidence, Fusion, Gate, judge
+from pipersr_build.export.build import build, build_for_census, contracts
+from pipersr_build.fusion import fold_batch_norms, prove_equal
+from pipersr_build.fusion.proof import RELATIVE_TOLERANCE
+from pipersr_build.mil.census import census
+from pipersr_build.mil.package import open_package
+from pipersr_build.models.weights import Weights, load_weights, save_weights
+from pipersr_build.progress import bar
+from pipersr_build.runtime.upscaler import HALO_KEY
+from pipersr_build.training.run import read_record
+
+
+def main(words: list[str]) -> int:
+    """Export `weights=…`; return 0 if all gates passed, 1 if one failed."""
+    overrides = arguments.overrides_only(words)
+    config = load(overrides)
+    if config.weights is None:
+        raise InputError(
+            "no weights are given",
+            where="configuration key weights",
+            fix="say weights=runs/NAME/weights.safetensors; train some with: pipersr-build train",
+        )
+    weights = load_weights(
+        config.weights, config.model if arguments.names_group(overrides, "model") else None
+    )
+    if not arguments.names_group(overrides, "name"):
+        config.name = weights.name
+    return export(config, weights, command_line("export", words))
+
+
+def export(config: Config, weights: Weights, command: str) -> int:
+    """Make, check and publish the packages that `config` asks for, and print the gates."""
+    wanted = contracts(config.export)
+    with publish.place(Path(config.exports), config.name) as where:
+        record = publish.carry_over(where, _make(config, weights, wanted, where.stage, command))
+        render(record, where.stage)
+        folder = publish.publish(where, record)
+    show(record, folder)
+    return 1 if record.failed else 0
+
+
+def _make(config: Config, weights: Weights, wanted: list, stage: Path, command: str) -> Evidence:  # type: ignore[type-arg]
+    """Everything that an export consists of, in `stage`, but the renderings."""
+    facts = models.facts(weights.config)
+    pictures: Pictures = [(photo.name, photo.rgb) for photo in photos_corpus().holdout[:2]]
+    fusion, deploy, fusion_gate = fold(weights.network)
+    metadata = {HALO_KEY: str(facts.receptive_radius), "pipersr_build.scale": str(facts.scale)}
+    checked: list[Checked] = []
+    with bar("export and check", 2 * len(wanted)) as shown:
+        made = build(
+            deploy, wanted, stage, deployment=config.target.deployment, title=facts.title, metadata=metadata
+        )
+        for contract, path in made:
+            shown.advance(note=f"checking {contract.name}")
+            checked.append(
+                check_package(
+                    path,
+                    weights.network,
+                    pictures,
+                    target=config.target.deployment,
+                    chip=config.placement.chip,
+                )
+            )
+            shown.advance(note=contract.name)
+    save_weights(stage / publish.WEIGHTS, weights.network, weights.config, weights.name)
+    measured, samples = quality.of_export(config, stage, checked)
+    return Evidence(
+        name=config.name,
+        provenance=machine.provenance(command),
+        model=models.describe(weights.config),
+        weights_sha256=files.sha256(stage / publish.WEIGHTS),
+        config=plain(config),
+        training=read_record(weights.path, weights.sha256),
+        fusion=fusion,
+        censuses=count_operations(weights.network, deploy, stage, config.target.deployment),
+        packages=[item.record for item in checked],
+        quality=measured,
+        samples=samples,
+        gates=[fusion_gate, *(gate for item in checked for gate in item.gates)],
+    )
+
+
+def fold(network: nn.Module) -> tuple[Fusion, nn.Module, Gate]:
+    """Fold the batch norms in float64, prove the result equal, and return it in float32."""
+    exact, folded = fold_batch_norms(network.double())
+    proof = prove_equal(network, exact)
+    record = Fusion(
+        parameters_before=models.parameters(network),
+        parameters_after=models.parameters(exact),
+        batch_norms_folded=folded,
+        max_abs_error=proof.max_abs_error,
+    )
+    gate = judge(
+        "folded network equal, float64",
+        "network",
+        proof.relative,
+        "at most",
+        RELATIVE_TOLERANCE,
+        "of the largest output",
+        command="pipersr-build export weights=…",
+    )
+    network.float()
+    return record, exact.float(), gate
+
+
+def count_operations(
+    trained: nn.Module, deploy: nn.Module, folder: Path, deployment: str
+) -> list[CensusComparison]:
+    """Operations before and after folding, counted on written packages with float32 and Float16 I/O."""
+    comparisons = []
+    with files.staging(folder) as scratch:
+        for io in (np.float32, np.float16):
+            before, after = (
+                census(open_package(build_for_census(network, scratch, deployment, io)).main)
+                for network in (trained, deploy)
+            )
+            comparisons.append(CensusComparison(io=f"{io.__name__} tensors", before=before, after=after))
+    return comparisons

@@ -1,0 +1,101 @@
+"""Put a finished export in its place: the whole folder at once, or its failure's evidence."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipersr_build import evidence, files
+from pipersr_build.errors import InputError
+from pipersr_build.evidence import Evidence
+
+EVIDENCE, REPORT, CARD, WEIGHTS, SAMPLES = (
+    "evidence.json", "report.html", "MODEL_CARD.md", "weights.safetensors", "samples",
+)  # fmt: skip
+OURS = {EVIDENCE, REPORT, CARD, WEIGHTS, SAMPLES}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an export goes (`target`), where it is made (`stage`), and what was there before."""
+
+    target: Path
+    stage: Path
+    before: Evidence | None
+
+    @property
+    def failed(self) -> Path:
+        """Where the evidence of an export that failed its gates is left."""
+        return self.target.with_name(f"{self.target.name}.failed")
+
+
+@contextmanager
+def place(root: Path, name: str) -> Iterator[Place]:
+    """Prepare to make the export `name` below `root`.
+
+    Raises:
+        InputError: `root` cannot be written to, or a folder of that name is not an export.
+    """
+    target = root / name
+    before = None
+    if target.exists() and not target.is_dir():
+        raise InputError(
+            "a file stands where the export's folder is to be", where=target, fix="choose another name=…"
+        )
+    if target.is_dir() and any(target.iterdir()):
+        if not (target / EVIDENCE).is_file():
+            raise InputError(
+                "the folder exists and is not an export (it has no evidence.json)",
+                where=target,
+                fix="choose another name=… or exports=…",
+            )
+        before = evidence.load(target / EVIDENCE)
+    with files.staging(root) as stage:
+        yield Place(target, stage, before)
+
+
+def carry_over(where: Place, new: Evidence) -> Evidence:
+    """Add what the export already holds and `new` does not make again: packages of the same weights.
+
+    Files that are not ours are kept too; packages of other weights are not.
+    """
+    if where.before is None:
+        return new
+    made = {package.file for package in new.packages}
+    same = where.before.weights_sha256 == new.weights_sha256
+    old = [p for p in where.before.packages if p.file not in made] if same else []
+    kept = {p.file for p in old if (where.target / p.file).is_dir()}
+    known = OURS | {p.file for p in where.before.packages}
+    foreign = {entry.name for entry in where.target.iterdir()} - known - made
+    for name in sorted(kept | foreign):
+        _copy(where.target / name, where.stage / name)
+    gates = [gate for gate in where.before.gates if gate.subject in kept]
+    return new.model_copy(update={
+        "packages": [*new.packages, *(p for p in old if p.file in kept)],
+        "gates": [*new.gates, *gates],
+    })  # fmt: skip
+
+
+def _copy(source: Path, target: Path) -> None:
+    with files.write_errors(target):
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            shutil.copy2(source, target)
+
+
+def publish(where: Place, record: Evidence) -> Path:
+    """Move the staged export into place, or, if a gate failed, leave only its evidence.
+
+    Returns:
+        the folder that now holds the evidence.
+    """
+    if not record.failed:
+        files.replace(where.stage, where.target)
+        shutil.rmtree(where.failed, ignore_errors=True)
+        return where.target
+    for package in where.stage.glob("*.mlpackage"):
+        shutil.rmtree(package)
+    files.replace(where.stage, where.failed)
+    return where.failed

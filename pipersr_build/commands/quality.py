@@ -1,0 +1,83 @@
+"""Quality and sample pictures of an export, measured on its image package."""
+
+from pathlib import Path
+
+import numpy as np
+
+from pipersr_build import files
+from pipersr_build.commands.checks import Checked
+from pipersr_build.commands.evaluate import measure
+from pipersr_build.commands.pictures import test_set_of
+from pipersr_build.commands.publish import SAMPLES
+from pipersr_build.config import Config
+from pipersr_build.data.images import save_png
+from pipersr_build.data.pictures import Pair
+from pipersr_build.evaluation.testset import TestSet, bicubic
+from pipersr_build.evidence import Quality, Sample
+from pipersr_build.mil.package import open_package
+from pipersr_build.models.upscaler import Upscaler
+from pipersr_build.runtime.upscaler import package_upscaler
+
+CROP = 192  # HR pixels, the edge of a sample
+MOST_SAMPLES = 4
+
+
+def of_export(config: Config, stage: Path, checked: list[Checked]) -> tuple[list[Quality], list[Sample]]:
+    """Bicubic and the image package on the configured pictures; nothing where no image package is made."""
+    images = [item.record.file for item in checked if item.record.contract == "image"]
+    if not images:
+        return [], []
+    pictures = test_set_of(config)
+    ours = Remembering(package_upscaler(open_package(stage / images[0])))
+    rows = [
+        measure(bicubic(pictures.scale), pictures, config, "bicubic"),
+        measure(ours, pictures, config, images[0]),
+    ]
+    return rows, _samples(pictures, ours, rows, files.make_folder(stage / SAMPLES))
+
+
+class Remembering:
+    """An upscaler that keeps its results, so that samples need no second run."""
+
+    def __init__(self, upscale: Upscaler) -> None:
+        self._upscale = upscale
+        self.results: list[np.ndarray] = []
+
+    def __call__(self, lr: np.ndarray) -> np.ndarray:
+        """Upscale and keep the result, in the order of the calls."""
+        self.results.append(self._upscale(lr))
+        return self.results[-1]
+
+
+def _samples(pictures: TestSet, ours: Remembering, rows: list[Quality], folder: Path) -> list[Sample]:
+    enlarge = bicubic(pictures.scale)
+    return [
+        _sample(index, pair, enlarge(pair.lr), ours.results[index], rows, folder)
+        for index, pair in enumerate(pictures.pictures[:MOST_SAMPLES])
+    ]
+
+
+def _sample(
+    index: int, pair: Pair, plain: np.ndarray, sr: np.ndarray, rows: list[Quality], folder: Path
+) -> Sample:
+    top, left = busiest(pair.hr, CROP)
+    names = {}
+    for kind, picture in (("bicubic", plain), ("ours", sr), ("truth", pair.hr)):
+        path = folder / f"{index}_{kind}.png"
+        save_png(path, np.ascontiguousarray(picture[top : top + CROP, left : left + CROP]))
+        names[kind] = f"{folder.name}/{path.name}"
+    bicubic_psnr, ours_psnr = (row.images[index].psnr for row in rows)
+    return Sample(image=pair.name, bicubic_psnr=bicubic_psnr, ours_psnr=ours_psnr, **names)
+
+
+def busiest(rgb: np.ndarray, edge: int) -> tuple[int, int]:
+    """Top and left of the edge x edge window with the most detail (sum of absolute gradients)."""
+    grey = rgb.astype(np.float64).mean(axis=2)
+    detail = np.abs(np.diff(grey, axis=0, append=grey[-1:])) + np.abs(
+        np.diff(grey, axis=1, append=grey[:, -1:])
+    )
+    sums = np.pad(detail.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    high, wide = min(edge, grey.shape[0]), min(edge, grey.shape[1])
+    windows = sums[high:, wide:] - sums[:-high, wide:] - sums[high:, :-wide] + sums[:-high, :-wide]
+    top, left = np.unravel_index(int(windows.argmax()), windows.shape)
+    return int(top), int(left)

@@ -1,0 +1,36 @@
+"""Write the report and the card beside an export's evidence, and show its gates."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from pipersr_build import evidence, files
+from pipersr_build.commands import publish
+from pipersr_build.evidence import Evidence
+from pipersr_build.report.card import render_card
+from pipersr_build.report.html import render_html
+from pipersr_build.report.table import gates_table
+
+
+def render(record: Evidence, folder: Path) -> None:
+    """Write `evidence.json`, `report.html` and `MODEL_CARD.md` into `folder`."""
+    evidence.save(record, folder / publish.EVIDENCE)
+    files.write_text(folder / publish.REPORT, render_html(record, folder))
+    files.write_text(folder / publish.CARD, render_card(record))
+
+
+def show(record: Evidence, folder: Path) -> None:
+    """Print quality, gates, and where everything is."""
+    console = Console()
+    for row in record.quality:
+        console.print(
+            f"{row.dataset}, {row.protocol}: {row.subject} {row.mean_psnr:.3f} dB, SSIM {row.mean_ssim:.4f}",
+            highlight=False,
+        )
+    console.print(gates_table(record))
+    if record.failed:
+        console.print(
+            f"{len(record.failed)} gate(s) failed: no package was kept; the evidence is in {folder}"
+        )
+    else:
+        console.print(f"packages, evidence and report: {folder / publish.REPORT}", highlight=False)

@@ -1,0 +1,65 @@
+"""Build the packages that a configuration asks for."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from pipersr_build.config import ExportConfig
+from pipersr_build.errors import InputError
+from pipersr_build.export.contracts import Contract
+from pipersr_build.export.convert import convert, trace
+from pipersr_build.export.sizes import parse_sizes
+from pipersr_build.export.write import write_package
+
+CENSUS_SIZE = 32  # the operation count does not depend on the frame size
+
+
+def contracts(config: ExportConfig) -> list[Contract]:
+    """The packages to make, images first.
+
+    Raises:
+        InputError: a size that is not understood, or nothing to make.
+    """
+    tile = config.image.tile
+    wanted = [Contract("image", str(tile), tile, tile)] if config.image.enabled else []
+    if config.video.enabled:
+        wanted += [Contract("video", s.label, s.height, s.width) for s in parse_sizes(config.video.size)]
+    if not wanted:
+        raise InputError("no package is to be made", where="configuration group export", fix="use export=all")
+    return wanted
+
+
+def build(
+    network: nn.Module,
+    wanted: list[Contract],
+    folder: Path,
+    *,
+    deployment: str,
+    title: str,
+    metadata: dict[str, str],
+) -> Iterator[tuple[Contract, Path]]:
+    """Convert a deploy network once per contract and write the packages into `folder`.
+
+    Yields:
+        each contract and its package, as soon as it is written.
+    """
+    traced: dict[str, Any] = {}
+    for contract in wanted:
+        if contract.kind not in traced:
+            traced[contract.kind] = trace(network, contract.kind)
+        model = convert(traced[contract.kind], contract, deployment=deployment)
+        path = folder / f"{contract.name}.mlpackage"
+        write_package(model, path, f"{title}, {contract.kind} {contract.width}x{contract.height}", metadata)
+        yield contract, path
+
+
+def build_for_census(network: nn.Module, folder: Path, deployment: str, io: type[np.generic]) -> Path:
+    """Write a small tensor package of `network` as it is, to count its operations."""
+    path = folder / f"census_{io.__name__}.mlpackage"
+    contract = Contract("video", "census", CENSUS_SIZE, CENSUS_SIZE)
+    model = convert(trace(network, "video"), contract, deployment=deployment, tensor_dtype=io)
+    write_package(model, path, "operation census", {})
+    return path

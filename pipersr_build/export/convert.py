@@ -1,0 +1,62 @@
+"""Convert a deploy network to an ML program with coremltools."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pipersr_build import quiet
+from pipersr_build.export.contracts import INPUT, OUTPUT, Contract, ImageNetwork
+
+TRACE_SIZE = 16  # networks of this field do not look at their input's size, so a small trace serves all
+
+
+def trace(network: nn.Module, kind: str) -> torch.jit.ScriptModule:
+    """Trace a network in evaluation mode for a contract of `kind`; the trace serves every size."""
+    wrapped = ImageNetwork(network) if kind == "image" else network
+    example = torch.zeros(1, 3, TRACE_SIZE, TRACE_SIZE)
+    with torch.inference_mode(False), torch.no_grad():
+        return torch.jit.trace(wrapped.eval(), example, check_trace=False)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def convert(
+    traced: torch.jit.ScriptModule,
+    contract: Contract,
+    *,
+    deployment: str = "macOS13",
+    tensor_dtype: type[np.generic] = np.float16,
+    fold_in_converter: bool = False,
+) -> Any:
+    """Convert a traced network to a coremltools `MLModel` with fp16 arithmetic.
+
+    Args:
+        traced: from `trace`, of the contract's kind.
+        contract: the size and kind of input and output.
+        deployment: the oldest macOS to run on (its iOS counterpart is implied).
+        tensor_dtype: of a video package's input and output; float32 adds two casts.
+        fold_in_converter: leave coremltools' own batch-norm folding on. Off, the operation counts
+            are of the network and not of a pass.
+    """
+    ct = quiet.coremltools()
+    pipeline = ct.PassPipeline.DEFAULT
+    if not fold_in_converter:
+        pipeline.remove_passes({"common::fuse_conv_batchnorm"})
+    shape = (1, 3, contract.height, contract.width)
+    if contract.kind == "image":
+        inputs = [ct.ImageType(INPUT, shape=shape, color_layout=ct.colorlayout.RGB)]
+        outputs = [ct.ImageType(OUTPUT, color_layout=ct.colorlayout.RGB)]
+    else:
+        inputs = [ct.TensorType(INPUT, shape=shape, dtype=tensor_dtype)]
+        outputs = [ct.TensorType(OUTPUT, dtype=tensor_dtype)]
+    with quiet.conversion():
+        return ct.convert(
+            traced,
+            inputs=inputs,
+            outputs=outputs,
+            convert_to="mlprogram",
+            minimum_deployment_target=getattr(ct.target, deployment),
+            compute_precision=ct.precision.FLOAT16,
+            pass_pipeline=pipeline,
+            skip_model_load=True,  # loading compiles for the ANE: that is the placement check's business
+        )

@@ -1,0 +1,62 @@
+"""Write a converted model as a package whose bytes depend on the model alone."""
+
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+from pipersr_build.errors import InputError
+from pipersr_build.files import write_errors
+
+_DATE = "com.github.apple.coremltools.conversion_date"
+_NAMESPACE = uuid.UUID("6f1c3f0e-7c0e-5d43-9a63-0c7f1b1f5b52")  # ours alone; any fixed value would do
+
+
+def write_package(model: Any, path: Path, description: str, metadata: dict[str, str]) -> None:
+    """Save coremltools `MLModel` `model` at `path` with fixed identifiers and without a date.
+
+    `metadata` goes into the package's user-defined metadata. Two calls with the same model give the
+    same bytes: the protobuf is serialised in its deterministic form, the manifest's random
+    identifiers are derived from the items' paths, and the conversion date is left out.
+
+    Raises:
+        InputError: the folder cannot be written to or the disk is full.
+    """
+    with write_errors(path):
+        try:
+            model.save(str(path))
+        except OSError:
+            raise
+        except Exception as error:  # the writer library reports a full disk in its own way
+            raise InputError(
+                f"the package could not be written ({error})",
+                where=path,
+                fix="check the folder's permissions and free space",
+            ) from error
+        program = _fix_manifest(path / "Manifest.json")
+        _fix_program(path / "Data" / program, description, metadata)
+
+
+def _fix_manifest(manifest: Path) -> str:
+    """Replace random identifiers; return the model file's path inside the package's data."""
+    content = json.loads(manifest.read_text())
+    root: str = content["itemInfoEntries"][content["rootModelIdentifier"]]["path"]
+    entries = {
+        str(uuid.uuid5(_NAMESPACE, item["path"])): item for item in content["itemInfoEntries"].values()
+    }
+    content["itemInfoEntries"] = dict(sorted(entries.items()))
+    content["rootModelIdentifier"] = str(uuid.uuid5(_NAMESPACE, root))
+    manifest.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    return root
+
+
+def _fix_program(file: Path, description: str, extra: dict[str, str]) -> None:
+    from coremltools.proto import Model_pb2
+
+    spec = Model_pb2.Model()
+    spec.ParseFromString(file.read_bytes())
+    metadata = spec.description.metadata
+    metadata.shortDescription = description
+    metadata.userDefined.pop(_DATE, None)
+    metadata.userDefined.update(extra)
+    file.write_bytes(spec.SerializeToString(deterministic=True))

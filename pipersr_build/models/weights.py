@@ -1,0 +1,133 @@
+"""Weights on disk: a safetensors file that says in its metadata which network it belongs to."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from pipersr_build import files, models
+from pipersr_build.errors import InputError
+
+METADATA_KEY = "pipersr_build"  # one key: safetensors does not keep the order of several
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A network read from disk, in evaluation mode, with what its file says about it."""
+
+    network: nn.Module
+    config: Any
+    name: str
+    path: Path
+    sha256: str
+
+
+def save_weights(path: Path, network: nn.Module, config: Any, name: str) -> None:
+    """Write the network's parameters and statistics as float32, and its configuration.
+
+    The bytes depend on nothing else: same weights and configuration, same file.
+    """
+    tensors = {key: value.detach().cpu().contiguous() for key, value in sorted(network.state_dict().items())}
+    about = {"format": FORMAT, "model": models.describe(config), "name": name}
+    metadata = {METADATA_KEY: json.dumps(about, sort_keys=True)}
+    files.write_bytes(path, save(tensors, metadata))
+
+
+def load_weights(path: str | Path, expected: Any = None) -> Weights:
+    """Read weights and build their network.
+
+    Args:
+        path: a file that `save_weights` wrote.
+        expected: the configuration that the weights must belong to; None takes the file's word.
+
+    Raises:
+        InputError: no such file, not such a file, another architecture, missing, unexpected or
+            non-finite tensors.
+    """
+    path = Path(path)
+    tensors, about = _read(path)
+    config = _config(about, path)
+    if expected is not None and models.describe(expected) != models.describe(config):
+        raise InputError(
+            f"the weights belong to another architecture: {_difference(config, expected)}",
+            where=path,
+            fix="leave out the model overrides, or train weights for this model",
+        )
+    network = models.build(config)
+    _check_tensors(network.state_dict(), tensors, path)
+    network.load_state_dict(tensors)
+    return Weights(network.eval(), config, about["name"], path, files.sha256(path))
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    if not path.is_file():
+        raise InputError("no such weights file", where=path, fix="train them with: pipersr-build train")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"not a readable safetensors file ({error})", where=path) from error
+    try:
+        about = json.loads(metadata[METADATA_KEY])
+    except (KeyError, ValueError) as error:
+        raise InputError(
+            "the weights file does not say which network it belongs to",
+            where=path,
+            fix="give weights that pipersr-build train wrote",
+        ) from error
+    return tensors, about
+
+
+def _config(about: dict[str, Any], path: Path) -> Any:
+    if about.get("format") != FORMAT:
+        raise InputError(
+            f"weights format {about.get('format')} is not known (this version reads {FORMAT})",
+            where=path,
+            fix="use the toolkit version that wrote them",
+        )
+    model = about.get("model", {})
+    family = models.FAMILIES.get(model.get("family"))
+    if family is None:
+        raise InputError(
+            f"the weights belong to an unknown network family {model.get('family')!r}", where=path
+        )
+    try:
+        return family.config(**model)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the weights describe no valid network: {error}", where=path) from error
+
+
+def _difference(found: Any, wanted: Any) -> str:
+    ours, theirs = models.describe(found), models.describe(wanted)
+    keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+    return ", ".join(f"{key} is {ours.get(key)!r}, asked for {theirs.get(key)!r}" for key in keys)
+
+
+def _check_tensors(wanted: dict[str, Tensor], found: dict[str, Tensor], path: Path) -> None:
+    missing, unexpected = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
+    if missing or unexpected:
+        what = [
+            f"lacks {', '.join(missing[:3])}" if missing else "",
+            f"has unexpected {', '.join(unexpected[:3])}" if unexpected else "",
+        ]
+        raise InputError(
+            f"the weights do not fit their network: it {' and '.join(filter(None, what))}", where=path
+        )
+    for key, value in found.items():
+        if value.shape != wanted[key].shape:
+            raise InputError(
+                f"tensor {key} has shape {tuple(value.shape)}, not {tuple(wanted[key].shape)}", where=path
+            )
+        if not torch.isfinite(value).all():
+            raise InputError(
+                f"tensor {key} holds NaN or infinite values",
+                where=path,
+                fix="the training run diverged: train again with a lower learning rate",
+            )

@@ -1,0 +1,114 @@
+import json
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pipersr_build import models
+from pipersr_build.errors import InputError
+from pipersr_build.models.pipersr import PiperSRConfig
+from pipersr_build.models.weights import METADATA_KEY, load_weights, save_weights
+
+CONFIG = PiperSRConfig(blocks=1, channels=4)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    torch.manual_seed(3)
+    path = tmp_path / "weights.safetensors"
+    network = models.build(CONFIG)
+    save_weights(path, network, CONFIG, "mine")
+    return path, network
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        PiperSRConfig(blocks=1, channels=4),
+        PiperSRConfig(blocks=3, channels=5, scale=3, activation="prelu"),
+        PiperSRConfig(blocks=1, channels=6, scale=4, activation="gelu", norm="none"),
+    ],
+)
+def test_configuration_and_tensors_come_back(tmp_path, config):
+    network = models.build(config)
+    save_weights(tmp_path / "w.safetensors", network, config, "mine")
+    back = load_weights(tmp_path / "w.safetensors")
+    assert (back.config, back.name) == (config, "mine")
+    assert not back.network.training
+    for key, value in network.state_dict().items():
+        assert torch.equal(back.network.state_dict()[key], value)
+
+
+def test_the_same_network_gives_the_same_bytes(saved, tmp_path):
+    path, network = saved
+    save_weights(tmp_path / "again.safetensors", network, CONFIG, "mine")
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+
+
+def rewrite(path, change=lambda tensors: None, metadata=None):
+    tensors = load_file(path)
+    change(tensors)
+    about = {"format": 1, "model": models.describe(CONFIG), "name": "mine"} if metadata is None else metadata
+    save_file(tensors, path, {METADATA_KEY: json.dumps(about)})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("tail.bias"), "lacks tail.bias"),
+        (lambda t: t.update(extra=torch.zeros(1)), "unexpected extra"),
+        (lambda t: t.update({"tail.bias": torch.zeros(3)}), "shape"),
+        (lambda t: t.update({"tail.bias": torch.full((12,), float("nan"))}), "NaN"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(saved, change, message):
+    path, _ = saved
+    rewrite(path, change)
+    with pytest.raises(InputError, match=message):
+        load_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"format": 99}, "format 99"),
+        ({"format": 1, "model": {"family": "other"}}, "unknown network family"),
+        ({"format": 1, "model": {"family": "pipersr", "wings": 2}}, "no valid network"),
+        ({"format": 1, "model": {"family": "pipersr", "scale": 9}}, "no valid network"),
+    ],
+)
+def test_metadata_that_describe_no_network_are_refused(saved, metadata, message):
+    path, _ = saved
+    rewrite(path, metadata=metadata)
+    with pytest.raises(InputError, match=message):
+        load_weights(path)
+
+
+def test_another_architecture_is_refused_with_the_difference(saved):
+    path, _ = saved
+    with pytest.raises(InputError, match="blocks is 1, asked for 2"):
+        load_weights(path, PiperSRConfig(blocks=2, channels=4))
+
+
+@pytest.mark.parametrize("content", [b"", b"not safetensors", b"\x00" * 64])
+def test_files_of_another_kind_are_refused(tmp_path, content):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="safetensors"):
+        load_weights(path)
+
+
+def test_a_truncated_file_and_a_missing_file_are_refused(saved, tmp_path):
+    path, _ = saved
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(InputError, match="safetensors"):
+        load_weights(path)
+    with pytest.raises(InputError, match="no such weights"):
+        load_weights(tmp_path / "none.safetensors")
+
+
+def test_weights_without_metadata_are_refused(saved):
+    path, _ = saved
+    save_file(load_file(path), path)
+    with pytest.raises(InputError, match="does not say which network"):
+        load_weights(path)
