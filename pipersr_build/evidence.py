@@ -200,6 +200,7 @@ class PackageRecord(Record):
     census: Census
     parity: list[Parity]
     placement: Placement | None = None
+    compute_plan: Placement | None = Field(default=None, description="Core ML's own, read on a Mac")
 
 
 class ImageQuality(Record):

@@ -17,6 +17,7 @@ _ELSEWHERE = "choose another output folder"
 _CAUSES = {
     errno.ENOSPC: ("the disk is full", _FREE_SPACE),
     errno.EDQUOT: ("the disk quota is used up", _FREE_SPACE),
+    errno.EFBIG: ("the file would be larger than the system allows", _FREE_SPACE),
     errno.EACCES: ("the folder cannot be written to", _PERMISSIONS),
     errno.EPERM: ("the folder cannot be written to", _PERMISSIONS),
     errno.EROFS: ("the file system is read-only", _ELSEWHERE),

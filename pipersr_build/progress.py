@@ -5,14 +5,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 Item = TypeVar("Item")
 
@@ -22,26 +15,29 @@ console = Console(stderr=True)
 class Bar:
     """A running bar: `advance` it, change its `note`."""
 
-    def __init__(self, progress: Progress, task: int) -> None:
+    def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress, self._task = progress, task
 
     def advance(self, steps: int = 1, note: str | None = None) -> None:
         """Move on by `steps`, optionally with a new note (a loss, a file name)."""
         fields = {} if note is None else {"note": note}
-        self._progress.update(self._task, advance=steps, **fields)  # type: ignore[arg-type]
+        self._progress.update(self._task, advance=steps, **fields)
 
     def set_total(self, total: int) -> None:
         """Say how many steps there are, where that is known only later."""
-        self._progress.update(self._task, total=total)  # type: ignore[arg-type]
+        self._progress.update(self._task, total=total)
 
 
 @contextmanager
 def bar(title: str, total: int, done: int = 0) -> Iterator[Bar]:
     """Show a bar of `total` steps, `done` of them already done."""
     columns = (
-        TextColumn("{task.description:<22}"), BarColumn(30), MofNCompleteColumn(),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"),
-    )  # fmt: skip
+        TextColumn("{task.description:<20}"),
+        BarColumn(20),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+        TextColumn("{task.fields[note]}"),
+    )
     with Progress(*columns, console=console, refresh_per_second=4) as progress:
         yield Bar(progress, progress.add_task(title, total=total, completed=done, note=""))
 

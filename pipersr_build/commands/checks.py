@@ -14,8 +14,9 @@ from pipersr_build.errors import MachineError
 from pipersr_build.evidence import Gate, PackageRecord, Parity, Placement, judge
 from pipersr_build.mil.census import census
 from pipersr_build.mil.package import Feature, Package, check_weights, open_package
-from pipersr_build.placement.check import check as check_placement
+from pipersr_build.placement.check import check as by_rules
 from pipersr_build.placement.gate import plan_gate, prediction_gate
+from pipersr_build.placement.plan import compute_plan
 from pipersr_build.validation import parity, runners
 
 Pictures = list[tuple[str, np.ndarray]]
@@ -47,7 +48,7 @@ def check_package(path: Path, network: nn.Module, pictures: Pictures, *, target:
     check_weights(package)
     operations = census(package.main)
     records, parity_gates = check_parity(package, network, pictures)
-    placement, placement_gates = predict_placement(package, chip)
+    placements, placement_gates = check_placement(package, chip)
     kind = kind_of(package)
     record = PackageRecord(
         file=path.name,
@@ -59,7 +60,8 @@ def check_package(path: Path, network: nn.Module, pictures: Pictures, *, target:
         sha256=files.sha256(path),
         census=operations,
         parity=records,
-        placement=placement,
+        placement=placements[0],
+        compute_plan=placements[1] if len(placements) > 1 else None,
     )
     folded = judge(
         "batch norms left in the graph",
@@ -98,11 +100,16 @@ def check_parity(package: Package, network: nn.Module, pictures: Pictures) -> tu
     return records, gates
 
 
-def predict_placement(package: Package, chip: str) -> tuple[Placement, list[Gate]]:
-    """Placement by rules, and the gate for Core ML's own plan as far as it is known."""
-    predicted = check_placement(package.main, chip=chip, interface=package.interface)
+def check_placement(package: Package, chip: str) -> tuple[list[Placement], list[Gate]]:
+    """Placement by rules, and by Core ML's own compute plan where there is one, with a gate for each."""
+    predicted = by_rules(package.main, chip=chip, interface=package.interface)
+    try:
+        measured = [compute_plan(package.path)]
+    except MachineError:
+        measured = []
     name = package.path.name
-    return predicted, [prediction_gate(predicted, name), plan_gate(None, name)]
+    gates = [prediction_gate(predicted, name), plan_gate(measured[0] if measured else None, name)]
+    return [predicted, *measured], gates
 
 
 def describe(features: Iterable[Feature]) -> str:

@@ -28,7 +28,7 @@ def main(words: list[str]) -> int:
         raise InputError(
             "nothing to evaluate is given",
             where="command line",
-            fix="name a .mlpackage or a weights file: pipersr-build evaluate exports/quickstart/image_128.mlpackage",
+            fix="say: pipersr-build evaluate exports/quickstart/image_128.mlpackage",
         )
     methods = [(path.name, *open_method(path)) for path in subjects]
     scales = {scale for *_, scale in methods}

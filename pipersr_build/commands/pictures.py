@@ -17,6 +17,7 @@ def corpus_of(config: Config) -> Corpus:
     with bar("reading pictures", total=0) as shown:
 
         def progress(done: int, total: int, name: str) -> None:
+            del done
             shown.set_total(total)
             shown.advance(note=name)
 

@@ -3,7 +3,7 @@
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,7 +43,7 @@ class Result:
     psnr: float
 
 
-def train(config: Config, corpus: Corpus, score: Score) -> Result:
+def train(config: Config, corpus: Corpus, score: Score, callbacks: Sequence[pl.Callback] = ()) -> Result:
     """Train, or go on training, in `<runs>/<name>`.
 
     The run leaves `weights.safetensors`, `training.json` (the record) and `settings.json`. The same
@@ -53,6 +53,7 @@ def train(config: Config, corpus: Corpus, score: Score) -> Result:
         config: the whole configuration.
         corpus: the pictures.
         score: PSNR of a network on the held-out pictures.
+        callbacks: more Lightning callbacks, for measurements.
 
     Raises:
         InterruptedRunError: Ctrl-C; the run can be resumed with the same command.
@@ -68,7 +69,7 @@ def train(config: Config, corpus: Corpus, score: Score) -> Result:
     curve = Curve(score, settings.log_every, settings.validate_every)
     if plan.checkpoint is None:
         curve.validate(0, network)
-    _fit(config, plan, SRModule(network, settings), PatchData(sampler, holdout=()), curve)
+    _fit(config, plan, SRModule(network, settings), PatchData(sampler, holdout=()), curve, callbacks)
     weights = plan.folder / WEIGHTS
     save_weights(weights, network, config.model, config.name)
     record = _record(config, corpus, curve, weights)
@@ -116,7 +117,14 @@ def _read_step(checkpoint: Path) -> int:
         ) from error
 
 
-def _fit(config: Config, plan: Plan, module: SRModule, data: PatchData, curve: Curve) -> None:
+def _fit(
+    config: Config,
+    plan: Plan,
+    module: SRModule,
+    data: PatchData,
+    curve: Curve,
+    more: Sequence[pl.Callback],
+) -> None:
     """Run the steps that are left."""
     settings = config.training
     checkpoints = Checkpoints(plan.folder / CHECKPOINT, settings.validate_every)
@@ -128,7 +136,7 @@ def _fit(config: Config, plan: Plan, module: SRModule, data: PatchData, curve: C
             devices=1,
             precision="bf16-mixed" if precision(settings.precision) == "bf16" else "32-true",
             gradient_clip_val=settings.clip_gradient or None,
-            callbacks=[curve, ShowProgress(shown, curve), checkpoints],
+            callbacks=[*more, curve, ShowProgress(shown, curve), checkpoints],
             limit_val_batches=0,  # the curve validates
             logger=False,
             enable_checkpointing=False,

@@ -1,0 +1,38 @@
+"""What several tests need: quick networks, packages on disk, the commands as a user runs them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def pipersr_build():
+    """Run `pipersr-build` in a process of its own: pipersr_build(folder, *words, **run's arguments)."""
+
+    def run(folder, *words, **more):
+        environment = {**os.environ, "COLUMNS": "160", **more.pop("env", {})}
+        return subprocess.run([sys.executable, "-m", "pipersr_build", *map(str, words)], cwd=folder,
+                              capture_output=True, text=True, env=environment, timeout=240, **more)  # fmt: skip
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def debug_run(pipersr_build, tmp_path_factory):
+    """The main job at debug size, once for all tests: (its folder, its process). Read only."""
+    folder = tmp_path_factory.mktemp("debug_run")
+    return folder, pipersr_build(folder, "run", "experiment=debug")
+
+
+@pytest.fixture
+def shared_data():
+    """The folder with the standard test sets; skips where it is absent."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("the standard test sets are not at ../shared/data")
+    return folder

@@ -1,0 +1,166 @@
+"""The main job at debug size, as a user runs it."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from pipersr_build import evidence, files
+from pipersr_build.mil.census import census
+from pipersr_build.mil.package import open_package
+
+PACKAGES = ["image_64", "video_64x36", "video_85x48", "video_96x54"]
+
+
+def test_it_passes_its_gates_and_leaves_everything(debug_run):
+    folder, done = debug_run
+    assert done.returncode == 0, done.stderr
+    made = sorted(entry.name for entry in (folder / "exports" / "debug").iterdir())
+    assert made == sorted([*(f"{name}.mlpackage" for name in PACKAGES), "MODEL_CARD.md", "evidence.json",
+                           "report.html", "samples", "weights.safetensors"])  # fmt: skip
+    assert sorted(entry.name for entry in (folder / "exports").iterdir()) == ["debug"]
+
+
+def test_it_shows_quality_gates_and_what_a_mac_would_measure(debug_run):
+    _, done = debug_run
+    assert "bicubic" in done.stderr
+    for name in PACKAGES:
+        assert done.stdout.count(f"{name}.mlpackage") >= 4
+    assert "not measured" in done.stdout
+    assert "pipersr-build verify" in done.stdout
+    assert "Traceback" not in done.stderr
+
+
+def test_the_evidence_agrees_with_the_packages_on_disk(debug_run):
+    folder, _ = debug_run
+    export = folder / "exports" / "debug"
+    record = evidence.load(export / "evidence.json")
+    assert record.failed == []
+    for package in record.packages:
+        path = export / package.file
+        assert files.sha256(path) == package.sha256
+        assert census(open_package(path).main) == package.census
+        assert {parity.input for parity in package.parity} == {"random", "chelsea", "coffee"}
+        assert len(package.placement.operations) == sum(package.census.values())
+    assert files.sha256(export / "weights.safetensors") == record.weights_sha256
+    totals = {c.io: (sum(c.before.values()), sum(c.after.values())) for c in record.censuses}
+    assert totals == {"float32 tensors": (42, 30), "float16 tensors": (40, 28)}
+    assert record.fusion.batch_norms_folded == 12
+    assert record.training.steps == 6
+
+
+def test_every_gate_has_its_command_and_predictions_are_called_so(debug_run):
+    record = evidence.load(debug_run[0] / "exports" / "debug" / "evidence.json")
+    assert all(gate.command.startswith("pipersr-build ") for gate in record.gates)
+    predicted = [gate for gate in record.gates if "predicted" in gate.name]
+    assert len(predicted) == 4
+    assert {gate.source for gate in predicted} == {"predicted"}
+    if sys.platform != "darwin":
+        unmeasured = [gate for gate in record.gates if gate.source == "not measured"]
+        assert len(unmeasured) == 8
+        assert {gate.verdict for gate in unmeasured} == {"not measured"}
+
+
+def test_two_runs_give_identical_weights_and_packages(debug_run, pipersr_build, tmp_path):
+    folder, _ = debug_run
+    assert pipersr_build(tmp_path, "run", "experiment=debug").returncode == 0
+    for name in ["weights.safetensors", *(f"{name}.mlpackage" for name in PACKAGES)]:
+        first, second = (base / "exports" / "debug" / name for base in (folder, tmp_path))
+        assert files.sha256(first) == files.sha256(second), name
+
+
+def test_another_seed_gives_other_weights(debug_run, pipersr_build, tmp_path):
+    assert pipersr_build(tmp_path, "train", "experiment=debug", "seed=1").returncode == 0
+    first, second = (base / "runs" / "debug" / "weights.safetensors" for base in (debug_run[0], tmp_path))
+    assert first.read_bytes() != second.read_bytes()
+
+
+def copy_of(debug_run, tmp_path):
+    shutil.copytree(debug_run[0], tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_a_package_of_any_size_joins_the_export(debug_run, pipersr_build, tmp_path):
+    folder = copy_of(debug_run, tmp_path)
+    done = pipersr_build(folder, "export", "weights=runs/debug/weights.safetensors", "export=video",
+                         "export.video.size=72x40")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    export = folder / "exports" / "debug"
+    package = open_package(export / "video_72x40.mlpackage")
+    assert package.interface.inputs[0].shape == (1, 3, 40, 72)
+    assert package.interface.outputs[0].shape == (1, 3, 80, 144)
+    record = evidence.load(export / "evidence.json")
+    assert {p.file.removesuffix(".mlpackage") for p in record.packages} == {*PACKAGES, "video_72x40"}
+
+
+def test_verify_validate_evaluate_and_report_work_on_the_export(debug_run, pipersr_build, tmp_path):
+    folder = copy_of(debug_run, tmp_path)
+    for words in (["verify", "exports/debug"], ["validate", "exports/debug/video_64x36.mlpackage"],
+                  ["evaluate", "exports/debug/image_64.mlpackage", "experiment=debug"],
+                  ["report", "exports/debug"]):  # fmt: skip
+        done = pipersr_build(folder, *words)
+        assert done.returncode == 0, (words, done.stderr)
+
+
+def test_a_damaged_package_fails_validation_by_its_numbers(debug_run, pipersr_build, tmp_path):
+    folder = copy_of(debug_run, tmp_path)
+    blob = folder / "exports/debug/video_64x36.mlpackage/Data/com.apple.CoreML/weights/weight.bin"
+    data = bytearray(blob.read_bytes())
+    data[4096:8192] = bytes(4096)  # zeroed weights: still a package, no longer this network
+    blob.write_bytes(data)
+    done = pipersr_build(folder, "validate", "exports/debug/video_64x36.mlpackage")
+    assert done.returncode == 1
+    assert "fail" in done.stdout
+
+
+def test_a_failed_gate_leaves_evidence_and_no_package(debug_run, tmp_path, monkeypatch):
+    from pipersr_build import cli
+    from pipersr_build.validation import parity
+
+    folder = copy_of(debug_run, tmp_path)
+    before = files.sha256(folder / "exports" / "debug")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(parity, "MIN_PSNR_DB", 300.0)
+    words = ["export", "weights=runs/debug/weights.safetensors", "export=video", "export.video.size=64x36"]
+    assert cli.main(words) == 1
+    failed = folder / "exports" / "debug.failed"
+    assert not list(failed.glob("*.mlpackage"))
+    assert [gate.name for gate in evidence.load(failed / "evidence.json").failed] == [
+        "parity, MIL interpreter, fp16"]  # fmt: skip
+    assert files.sha256(folder / "exports" / "debug") == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+def test_ctrl_c_saves_a_checkpoint_and_resuming_gives_the_same_weights(debug_run, pipersr_build, tmp_path):
+    words = ["train", "experiment=debug", "training.steps=24", "training.validate_every=2"]
+    straight = tmp_path / "straight"
+    straight.mkdir()
+    assert pipersr_build(straight, *words).returncode == 0
+    process = subprocess.Popen([sys.executable, "-m", "pipersr_build", *words], cwd=tmp_path,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    wait_for(tmp_path / "runs" / "debug" / "last.ckpt", process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "checkpoint is saved" in errors
+    run = tmp_path / "runs" / "debug"
+    assert (run / "last.ckpt").is_file()
+    assert not (run / "weights.safetensors").exists()
+    other = pipersr_build(tmp_path, *words, "seed=5")
+    assert (other.returncode, "unfinished run with other settings" in other.stderr) == (2, True)
+    resumed = pipersr_build(tmp_path, *words)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "resuming" in resumed.stderr
+    one, two = (folder / "runs" / "debug" / "weights.safetensors" for folder in (straight, tmp_path))
+    assert one.read_bytes() == two.read_bytes()
+    assert not (run / "last.ckpt").exists()
+
+
+def wait_for(path, process):
+    deadline = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)

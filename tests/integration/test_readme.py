@@ -1,0 +1,35 @@
+"""The README's commands work, in its order, in an empty folder."""
+
+import re
+import shlex
+
+import pytest
+
+from pipersr_build.report import readme
+from tests.conftest import ROOT
+
+TAKES_SETTINGS = {"run", "train", "export", "evaluate"}
+
+
+def commands():
+    block = re.search(r"```console\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    return [shlex.split(line)[1:] for line in block[1].splitlines()]
+
+
+def test_every_command_of_the_readme_runs(pipersr_build, tmp_path):
+    for words in commands():
+        more = ["experiment=debug"] if words[0] in TAKES_SETTINGS else []
+        done = pipersr_build(tmp_path, *words, *more)
+        assert done.returncode == 0, (words, done.stderr)
+
+
+def test_the_readmes_tables_are_what_the_records_say():
+    text = (ROOT / "README.md").read_text()
+    assert readme.render(text) == text, "render it: python -m pipersr_build.report.readme"
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_links_and_paths_in_the_documents_exist(name):
+    text = (ROOT / name).read_text()
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        assert (ROOT / target).exists(), target
