@@ -1,1 +1,1 @@
-"""."""
+"""Photographs: reading, resizing, corpora, patches."""

@@ -1,0 +1,152 @@
+import hashlib
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from pipersr_build.data.pictures import Picture
+from pipersr_build.data.sampler import PatchSampler
+from pipersr_build.errors import InputError
+
+PICTURES = [
+    Picture(f"p{index}", np.random.default_rng(index).integers(0, 256, shape, dtype=np.uint8))
+    for index, shape in enumerate([(24, 31, 3), (12, 12, 3), (40, 16, 3)])
+]
+
+
+def sampler(batch: int = 8, seed: int = 3, scale: int = 2, patch: int = 5) -> PatchSampler:
+    return PatchSampler(PICTURES, patch, scale, batch, seed)
+
+
+def orientations(patch: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    return [turned for k in range(4) for turned in (np.rot90(patch, k), np.rot90(patch, k)[:, ::-1])]
+
+
+def digest(step: int) -> str:
+    lr, hr = sampler().batch(step)
+    return hashlib.sha256(lr.numpy().tobytes() + hr.numpy().tobytes()).hexdigest()
+
+
+@pytest.mark.parametrize("scale", [2, 3])
+def test_patches_are_aligned(scale: int) -> None:
+    made = PatchSampler(PICTURES, 4, scale, 60, 0)
+    places: dict[bytes, NDArray[np.uint8]] = {}
+    for pair in made.pairs:
+        height, width = pair.lr.shape[:2]
+        for top in range(height - 3):
+            for left in range(width - 3):
+                hr = pair.hr[top * scale : (top + 4) * scale, left * scale : (left + 4) * scale]
+                lr = pair.lr[top : top + 4, left : left + 4]
+                for turned_lr, turned_hr in zip(orientations(lr), orientations(hr), strict=True):
+                    places[turned_lr.tobytes()] = turned_hr
+    lr_batch, hr_batch = (
+        (x * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy() for x in made.batch(0)
+    )
+    for lr, hr in zip(lr_batch, hr_batch, strict=True):
+        np.testing.assert_array_equal(places[lr.tobytes()], hr)
+
+
+def test_every_orientation_occurs() -> None:
+    one = Picture("one", PICTURES[0].rgb[:10, :10])
+    made = PatchSampler([one], 5, 2, 100, 0)  # one corner only: what varies is the orientation
+    assert len({patch.numpy().tobytes() for patch in made.batch(0)[0]}) == 8
+
+
+def test_shapes_range_and_type() -> None:
+    lr, hr = sampler(batch=6).batch(0)
+    assert (lr.shape, hr.shape) == ((6, 3, 5, 5), (6, 3, 10, 10))
+    for x in (lr, hr):
+        assert x.dtype == torch.float32
+        assert x.is_contiguous()
+        assert 0 <= float(x.min()) < 0.3 < 0.7 < float(x.max()) <= 1
+        assert torch.equal((x * 255).round() / 255, x)
+
+
+@given(st.integers(0, 10**9), st.integers(0, 5))
+def test_a_batch_is_a_function_of_seed_step_and_rank(step: int, rank: int) -> None:
+    made = sampler()
+    made.batch(step + 1, rank, 6)  # no state is left behind
+    lr, hr = made.batch(step, rank, 6)
+    again = sampler().batch(step, rank, world=rank + 1)
+    assert torch.equal(lr, again[0])
+    assert torch.equal(hr, again[1])
+    for other in (
+        made.batch(step + 1, rank, 6),
+        made.batch(step, (rank + 1) % 6, 6),
+        sampler(seed=4).batch(step, rank, 6),
+    ):
+        assert not torch.equal(lr, other[0])
+
+
+def test_another_process_draws_the_same() -> None:
+    code = "import test_data_sampler; print(test_data_sampler.digest(12345))"
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=__file__.rpartition("/")[0],
+    )
+    assert result.stdout.strip() == digest(12345)
+
+
+def test_pictures_are_chosen_by_area() -> None:
+    flat = [
+        Picture("big", np.full((30, 30, 3), 10, np.uint8)),
+        Picture("small", np.full((10, 10, 3), 20, np.uint8)),
+    ]
+    made = PatchSampler(flat, 5, 2, 5000, 0)
+    share = (made.batch(0)[0][:, 0, 0, 0] * 255 < 15).float().mean()
+    assert float(share) == pytest.approx(0.9, abs=0.015)
+
+
+def test_the_last_pixel_of_a_picture_is_its_own() -> None:
+    pixels = [Picture(str(value), np.full((1, 1, 3), value, np.uint8)) for value in (0, 255)]
+    assert float(PatchSampler(pixels, 1, 1, 2000, 0).batch(0)[0].mean()) == pytest.approx(0.5, abs=0.05)
+
+
+def test_every_corner_is_reached() -> None:
+    ramp = np.zeros((12, 12, 3), np.uint8)
+    ramp[..., 0], ramp[..., 1] = np.arange(12)[:, None] * 20, np.arange(12)[None] * 20
+    made = PatchSampler([Picture("ramp", ramp)], 4, 1, 4000, 0)
+    means = {tuple(patch[:2].mean((1, 2)).mul(255).round().int().tolist()) for patch in made.batch(0)[1]}
+    assert len(means) == 9 * 9
+
+
+def test_a_picture_of_just_the_patch_fits_and_a_smaller_one_is_named() -> None:
+    assert sampler(patch=6).minimum == 12
+    sampler(patch=6).batch(0)
+    with pytest.raises(InputError, match="the picture has 12x12 pixels, a patch needs 14x14") as caught:
+        sampler(patch=7)
+    assert caught.value.where == "p1"
+
+
+@pytest.mark.parametrize("bad", [{"batch": 0}, {"patch": 0}, {"scale": 0}, {"seed": -1}])
+def test_numbers_out_of_range_are_refused(bad: dict[str, int]) -> None:
+    with pytest.raises(InputError, match=f"the {next(iter(bad))} is"):
+        sampler(**bad)
+    with pytest.raises(InputError, match="no pictures"):
+        PatchSampler([], 4, 2, 1, 0)
+
+
+@pytest.mark.parametrize(("step", "rank", "world"), [(-1, 0, 1), (0, 1, 1), (0, -1, 1)])
+def test_impossible_steps_and_ranks(step: int, rank: int, world: int) -> None:
+    with pytest.raises(ValueError, match="rank"):
+        sampler().batch(step, rank, world)
+
+
+def test_a_batch_takes_milliseconds() -> None:
+    made = PatchSampler([Picture("p", np.zeros((300, 400, 3), np.uint8))], 32, 2, 16, 0)
+    made.batch(0)
+    times = []
+    for step in range(30):
+        start = time.perf_counter()
+        made.batch(step)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.01  # 1.2 ms when nothing else runs
