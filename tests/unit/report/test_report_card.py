@@ -1,0 +1,97 @@
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from report_records import IMAGE, full, minimal
+
+from pipersr_build.report import facts
+from pipersr_build.report.card import render_card
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "report"
+
+
+@pytest.mark.parametrize(("name", "record"), [("card.md", full()), ("card_minimal.md", minimal())])
+def test_card_is_the_golden_one(name, record):
+    card = render_card(record)
+    if os.environ.get("UPDATE_GOLDEN") == "1":
+        (GOLDEN / name).write_text(card)
+    assert card == (GOLDEN / name).read_text()
+
+
+def test_front_matter_is_the_hubs():
+    _, front, _ = render_card(full()).split("---\n", 2)
+    fields = yaml.safe_load(front)
+    assert fields["license"] == "apache-2.0"
+    assert fields["library_name"] == "coreml"
+    assert fields["pipeline_tag"] == "image-to-image"
+    assert "super-resolution" in fields["tags"]
+
+
+def test_every_gate_is_told():
+    card = render_card(full())
+    for gate in full().gates:
+        assert facts.value_label(gate) in card
+        verdict = facts.verdict_label(gate)
+        assert (
+            f"| {facts.threshold_label(gate)} | {verdict if gate.verdict != 'fail' else '**fail**'} |" in card
+        )
+    assert "3 passed, 1 passed (predicted), 1 failed, 1 unknown, 2 not measured." in card
+
+
+def test_failure_stands_first():
+    card = render_card(full())
+    assert card.index("**1 of 8 gates failed:**") < card.index("## Network")
+    assert "gates failed" not in render_card(full().model_copy(update={"gates": []}))
+
+
+def test_predictions_are_limitations():
+    card = render_card(full())
+    assert card.count("Placement by rules, predicted: 27 of 30 operations can run on the ANE") == 2
+    assert card.count("Placement by Core ML on a Mac: not measured.") == 1
+    assert card.count("Placement by Core ML on a Mac, measured: 28 of 28 operations on the ANE: yes") == 1
+    record = full().packages[0].model_copy(update={"placement": None})
+    bare = full().model_copy(update={"packages": [record]})
+    assert "Placement by rules: not measured." in render_card(bare)
+
+
+def test_programs_name_the_first_package_of_each_contract():
+    card = render_card(full())
+    assert f'ct.models.MLModel("{IMAGE}"' in card
+    assert card.count("```python\n") == 2
+    assert card.count("```swift\n") == 2
+
+
+def test_python_programs_compile():
+    for part in render_card(full()).split("```python\n")[1:]:
+        compile(part.split("```")[0], "card", "exec")
+
+
+def test_programs_survive_odd_file_names():
+    odd = full().packages[0].model_copy(update={"file": 'a"b`\\c.mlpackage'})
+    card = render_card(full().model_copy(update={"packages": [odd]}))
+    assert r'MLModel("a\"b`\\c.mlpackage"' in card
+    compile(card.split("```python\n")[1].split("```")[0], "card", "exec")
+
+
+def test_hostile_text_cannot_leave_its_cell():
+    evil = "<script>x</script> | [a](b) `c` *d*\n# e"
+    gate = full().gates[0].model_copy(update={"name": evil, "subject": evil})
+    card = render_card(full().model_copy(update={"gates": [gate], "name": evil}))
+    assert "<script>" not in card
+    assert "\n# e" not in card
+    row = next(line for line in card.splitlines() if r"\[a\](b)" in line and line.startswith("|"))
+    assert row.replace(r"\|", "").count("|") == 6
+
+
+def test_absent_parts():
+    card = render_card(minimal())
+    assert "Quality: not measured." in card
+    assert "No training is recorded." in card
+    assert "None\n" not in card
+
+
+def test_training_without_validation():
+    trained = full().training.model_copy(update={"validation": []})
+    card = render_card(full().model_copy(update={"training": trained}))
+    assert "| held-out PSNR | not measured, protocol y_float |" in card
