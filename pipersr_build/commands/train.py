@@ -1,13 +1,15 @@
 """`train`: train a network, or go on with an interrupted run."""
 
 from pathlib import Path
+from statistics import fmean
 
 from torch import nn
 
 from pipersr_build.commands import arguments
 from pipersr_build.commands.pictures import corpus_of, holdout_set
 from pipersr_build.config import Config, load
-from pipersr_build.evaluation.testset import bicubic, evaluate
+from pipersr_build.evaluation.protocol import compare_psnr
+from pipersr_build.evaluation.testset import bicubic
 from pipersr_build.models.upscaler import Upscaler, upscaler
 from pipersr_build.progress import say
 from pipersr_build.training.run import train
@@ -26,10 +28,8 @@ def train_network(config: Config) -> Path:
     held_out = holdout_set(config, corpus)
 
     def psnr(upscale: Upscaler) -> float:
-        quality = evaluate(
-            upscale, held_out.pictures, config.evaluation.protocol, held_out.scale, "", held_out.name
-        )
-        return quality.mean_psnr
+        protocol, scale = config.evaluation.protocol, held_out.scale
+        return fmean(compare_psnr(upscale(pair.lr), pair.hr, protocol, scale) for pair in held_out.pictures)
 
     def score(network: nn.Module) -> float:
         return psnr(upscaler(network))

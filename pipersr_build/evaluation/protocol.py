@@ -82,11 +82,22 @@ def compare(
             there is no such protocol.
         ValueError: one of the two is not 8-bit RGB, or `scale` is negative.
     """
+    a, b = _compared(sr, hr, protocol, scale)
+    return psnr(a, b), ssim(a, b)
+
+
+def compare_psnr(sr: NDArray[np.uint8], hr: NDArray[np.uint8], protocol: Protocol | str, scale: int) -> float:
+    """The PSNR of `compare` alone, at a tenth of its cost: for validation during training."""
+    return psnr(*_compared(sr, hr, protocol, scale))
+
+
+def _compared(
+    sr: NDArray[np.uint8], hr: NDArray[np.uint8], protocol: Protocol | str, scale: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     protocol = protocol_named(protocol) if isinstance(protocol, str) else protocol
     _check(sr, hr, scale)
     kept = (slice(scale, sr.shape[0] - scale), slice(scale, sr.shape[1] - scale))
-    a, b = planes(sr[kept], protocol), planes(hr[kept], protocol)
-    return psnr(a, b), ssim(a, b)
+    return planes(sr[kept], protocol), planes(hr[kept], protocol)
 
 
 def planes(rgb: NDArray[np.uint8], protocol: Protocol) -> NDArray[np.float64]:

@@ -1,5 +1,8 @@
 """Convert a deploy network to an ML program with coremltools."""
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -7,6 +10,7 @@ import torch
 from torch import nn
 
 from pipersr_build import quiet
+from pipersr_build.errors import InputError
 from pipersr_build.export.contracts import INPUT, OUTPUT, Contract, ImageNetwork
 
 TRACE_SIZE = 16  # networks of this field do not look at their input's size, so a small trace serves all
@@ -16,7 +20,7 @@ def trace(network: nn.Module, kind: str) -> torch.jit.ScriptModule:
     """Trace a network in evaluation mode for a contract of `kind`; the trace serves every size."""
     wrapped = ImageNetwork(network) if kind == "image" else network
     example = torch.zeros(1, 3, TRACE_SIZE, TRACE_SIZE)
-    with torch.inference_mode(False), torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad(), quiet.conversion():
         return torch.jit.trace(wrapped.eval(), example, check_trace=False)  # type: ignore[no-any-return, no-untyped-call]
 
 
@@ -49,7 +53,7 @@ def convert(
     else:
         inputs = [ct.TensorType(INPUT, shape=shape, dtype=tensor_dtype)]
         outputs = [ct.TensorType(OUTPUT, dtype=tensor_dtype)]
-    with quiet.conversion():
+    with quiet.conversion(), _full_disk_explained():
         return ct.convert(
             traced,
             inputs=inputs,
@@ -60,3 +64,18 @@ def convert(
             pass_pipeline=pipeline,
             skip_model_load=True,  # loading compiles for the ANE: that is the placement check's business
         )
+
+
+@contextmanager
+def _full_disk_explained() -> Iterator[None]:
+    """coremltools writes weights to the temporary folder; its writer reports any failure alike."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "FileWriter" not in str(error):
+            raise
+        raise InputError(
+            "coremltools could not write the weights to the temporary folder",
+            where=tempfile.gettempdir(),
+            fix="free some space there, or set TMPDIR to another folder",
+        ) from error

@@ -105,9 +105,8 @@ def test_missing_and_misspelt_words(words, expected, capsys, tmp_path, monkeypat
 
 
 def picture(path, size=(64, 64), mode="RGB"):
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)).convert(mode).save(
-        path
-    )
+    noise = np.random.default_rng(list(path.name.encode())).integers(0, 256, (*size, 3), dtype=np.uint8)
+    Image.fromarray(noise).convert(mode).save(path)
 
 
 def train_on(folder, work):
@@ -172,10 +171,9 @@ def test_pictures_that_cannot_be_trained_on(make, expected, capsys, tmp_path):
 def test_pictures_of_other_kinds_are_converted(mode, tmp_path):
     folder = tmp_path / "pictures"
     folder.mkdir()
-    for name in ("a", "b"):
-        picture(folder / f"{name}.{'jpg' if mode == 'CMYK' else 'png'}", mode=mode)
-    (folder / "b.png").exists() and picture(folder / "b.png")
-    picture(folder / "c.png")
+    picture(folder / ("a.jpg" if mode == "CMYK" else "a.png"), mode=mode)
+    for name in ("b.png", "c.png"):
+        picture(folder / name)
     assert cli.main([*train_on(folder, tmp_path), "training.steps=1"]) == 0
 
 

@@ -110,7 +110,7 @@ def test_a_damaged_package_fails_validation_by_its_numbers(debug_run, pipersr_bu
     folder = copy_of(debug_run, tmp_path)
     blob = folder / "exports/debug/video_64x36.mlpackage/Data/com.apple.CoreML/weights/weight.bin"
     data = bytearray(blob.read_bytes())
-    data[4096:8192] = bytes(4096)  # zeroed weights: still a package, no longer this network
+    data[128:2176] = bytes(2048)  # half the head zeroed: still a package, no longer this network
     blob.write_bytes(data)
     done = pipersr_build(folder, "validate", "exports/debug/video_64x36.mlpackage")
     assert done.returncode == 1
@@ -136,7 +136,7 @@ def test_a_failed_gate_leaves_evidence_and_no_package(debug_run, tmp_path, monke
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 def test_ctrl_c_saves_a_checkpoint_and_resuming_gives_the_same_weights(debug_run, pipersr_build, tmp_path):
-    words = ["train", "experiment=debug", "training.steps=24", "training.validate_every=2"]
+    words = ["train", "experiment=debug", "training.steps=24", "training.validate_every=4"]
     straight = tmp_path / "straight"
     straight.mkdir()
     assert pipersr_build(straight, *words).returncode == 0
