@@ -162,7 +162,7 @@ class Parity(Record):
     """A package, run from disk, against PyTorch on one input."""
 
     input: str
-    runner: str = Field(description="what executed the package, for example 'MIL interpreter, fp16'")
+    runner: str = Field(description="what executed the package, for example 'interpreter fp16'")
     reference: str
     psnr_db: float | None = Field(description="peak 1.0; None where the two are identical")
     max_abs: float = Field(description="largest difference; 8-bit levels for images, else [0, 1] units")

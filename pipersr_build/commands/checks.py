@@ -14,12 +14,13 @@ from pipersr_build.errors import MachineError
 from pipersr_build.evidence import Gate, PackageRecord, Parity, Placement, judge
 from pipersr_build.mil.census import census
 from pipersr_build.mil.package import Feature, Package, check_weights, open_package
+from pipersr_build.placement import plan
 from pipersr_build.placement.check import check as by_rules
 from pipersr_build.placement.gate import plan_gate, prediction_gate
-from pipersr_build.placement.plan import compute_plan
 from pipersr_build.validation import parity, runners
 
 Pictures = list[tuple[str, np.ndarray]]
+REFERENCE = "PyTorch float32, batch norms not folded"
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,27 @@ def reference(network: nn.Module) -> parity.Reference:
     return run
 
 
-def check_package(path: Path, network: nn.Module, pictures: Pictures, *, target: str, chip: str) -> Checked:
-    """Read the package back from disk, run it, and apply the placement rules."""
+def check_package(
+    path: Path, network: nn.Module, pictures: Pictures, *, target: str, chip: str, within: str
+) -> Checked:
+    """Read the package back from disk, run it, and apply the placement rules.
+
+    Args:
+        path: the package.
+        network: the trained network that it must agree with.
+        pictures: real pictures to run it on.
+        target: the deployment target, for the record.
+        chip: the ANE family whose rules apply.
+        within: the export's folder as a user would name it, for the gates' commands.
+    """
     package = open_package(path)
     check_weights(package)
     operations = census(package.main)
-    records, parity_gates = check_parity(package, network, pictures)
-    placements, placement_gates = check_placement(package, chip)
-    kind = kind_of(package)
+    records, parity_gates = check_parity(package, network, pictures, within)
+    placements, placement_gates = check_placement(package, chip, within)
     record = PackageRecord(
         file=path.name,
-        contract=kind,
+        contract=kind_of(package),
         input=describe(package.interface.inputs),
         output=describe(package.interface.outputs),
         target=target,
@@ -63,15 +74,8 @@ def check_package(path: Path, network: nn.Module, pictures: Pictures, *, target:
         placement=placements[0],
         compute_plan=placements[1] if len(placements) > 1 else None,
     )
-    folded = judge(
-        "batch norms left in the graph",
-        path.name,
-        operations.get("batch_norm", 0),
-        "at most",
-        0,
-        "operations",
-        command=f"pipersr-build verify {path.name}",
-    )
+    left, command = operations.get("batch_norm", 0), f"pipersr-build export {within}"
+    folded = judge("batch norms left", path.name, left, "at most", 0, "", command=command)
     return Checked(record, [folded, *parity_gates, *placement_gates])
 
 
@@ -80,35 +84,40 @@ def kind_of(package: Package) -> Literal["image", "video"]:
     return "image" if package.interface.inputs[0].kind == "image" else "video"
 
 
-def check_parity(package: Package, network: nn.Module, pictures: Pictures) -> tuple[list[Parity], list[Gate]]:
+def check_parity(
+    package: Package, network: nn.Module, pictures: Pictures, within: str | None = None
+) -> tuple[list[Parity], list[Gate]]:
     """Parity in the MIL interpreter, and in Core ML where there is one (else `not measured`)."""
     records, gates = [], []
-    command = f"pipersr-build validate {package.path.name}"
+    name, kind = package.path.name, kind_of(package)
+    command = f"pipersr-build validate {within or name}"
     tried = parity.probes(package, pictures)
     for make in (runners.interpreter, runners.core_ml):
         try:
             run, label = make(package)
         except MachineError:
-            gates.append(parity.gate(kind_of(package), package.path.name, [], command))
+            gates.append(parity.gate(kind, name, [], command))
             continue
-        found = [
-            parity.compare(package, run, label, reference(network), probe, "PyTorch float32, before folding")
-            for probe in tried
-        ]
-        gates.append(parity.gate(kind_of(package), package.path.name, found, command))
+        found = [parity.compare(package, run, label, reference(network), probe, REFERENCE) for probe in tried]
+        gates.append(parity.gate(kind, name, found, command))
         records += found
     return records, gates
 
 
-def check_placement(package: Package, chip: str) -> tuple[list[Placement], list[Gate]]:
-    """Placement by rules, and by Core ML's own compute plan where there is one, with a gate for each."""
+def check_placement(
+    package: Package, chip: str, within: str | None = None
+) -> tuple[list[Placement], list[Gate]]:
+    """*Can* the ANE run it, by rules; *will* it, by Core ML's compute plan where there is one."""
     predicted = by_rules(package.main, chip=chip, interface=package.interface)
     try:
-        measured = [compute_plan(package.path)]
+        measured = [plan.dispatched(plan.read(package.path))]
     except MachineError:
         measured = []
     name = package.path.name
-    gates = [prediction_gate(predicted, name), plan_gate(measured[0] if measured else None, name)]
+    gates = [
+        prediction_gate(predicted, name, within),
+        plan_gate(measured[0] if measured else None, name, within),
+    ]
     return [predicted, *measured], gates
 
 

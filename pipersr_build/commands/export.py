@@ -14,6 +14,7 @@ from pipersr_build.data.corpus import photos_corpus
 from pipersr_build.errors import InputError
 from pipersr_build.evidence import CensusComparison, Evidence, Fusion, Gate, judge
 from pipersr_build.export.build import build, build_for_census, contracts
+from pipersr_build.export.contracts import Contract
 from pipersr_build.fusion import fold_batch_norms, prove_equal
 from pipersr_build.fusion.proof import RELATIVE_TOLERANCE
 from pipersr_build.mil.census import census
@@ -53,29 +54,10 @@ def export(config: Config, weights: Weights, command: str) -> int:
     return 1 if record.failed else 0
 
 
-def _make(config: Config, weights: Weights, wanted: list, stage: Path, command: str) -> Evidence:  # type: ignore[type-arg]
+def _make(config: Config, weights: Weights, wanted: list[Contract], stage: Path, command: str) -> Evidence:
     """Everything that an export consists of, in `stage`, but the renderings."""
-    facts = models.facts(weights.config)
-    pictures: Pictures = [(photo.name, photo.rgb) for photo in photos_corpus().holdout[:2]]
     fusion, deploy, fusion_gate = fold(weights.network)
-    metadata = {HALO_KEY: str(facts.receptive_radius), "pipersr_build.scale": str(facts.scale)}
-    checked: list[Checked] = []
-    with bar("export and check", 2 * len(wanted)) as shown:
-        made = build(
-            deploy, wanted, stage, deployment=config.target.deployment, title=facts.title, metadata=metadata
-        )
-        for contract, path in made:
-            shown.advance(note=f"checking {contract.name}")
-            checked.append(
-                check_package(
-                    path,
-                    weights.network,
-                    pictures,
-                    target=config.target.deployment,
-                    chip=config.placement.chip,
-                )
-            )
-            shown.advance(note=contract.name)
+    checked = _packages(config, weights, deploy, wanted, stage)
     save_weights(stage / publish.WEIGHTS, weights.network, weights.config, weights.name)
     measured, samples = quality.of_export(config, stage, checked)
     return Evidence(
@@ -94,6 +76,32 @@ def _make(config: Config, weights: Weights, wanted: list, stage: Path, command: 
     )
 
 
+def _packages(
+    config: Config, weights: Weights, deploy: nn.Module, wanted: list[Contract], stage: Path
+) -> list[Checked]:
+    """Convert, write and check the packages one after the other."""
+    facts = models.facts(weights.config)
+    metadata = {HALO_KEY: str(facts.receptive_radius), "pipersr_build.scale": str(facts.scale)}
+    target, chip, within = config.target.deployment, config.placement.chip, folder_shown(config)
+    pictures: Pictures = [(picture.name, picture.rgb) for picture in photos_corpus().holdout[:2]]
+    checked = []
+    with bar("export and check", 2 * len(wanted)) as shown:
+        made = build(deploy, wanted, stage, deployment=target, title=facts.title, metadata=metadata)
+        for contract, path in made:
+            shown.advance(note=f"checking {contract.name}")
+            checked.append(
+                check_package(path, weights.network, pictures, target=target, chip=chip, within=within)
+            )
+            shown.advance(note=contract.name)
+    return checked
+
+
+def folder_shown(config: Config) -> str:
+    """The export's folder as commands in records name it: without folders of this machine."""
+    exports = Path(config.exports)
+    return str(Path(exports.name if exports.is_absolute() else exports) / config.name)
+
+
 def fold(network: nn.Module) -> tuple[Fusion, nn.Module, Gate]:
     """Fold the batch norms in float64, prove the result equal, and return it in float32."""
     exact, folded = fold_batch_norms(network.double())
@@ -110,7 +118,7 @@ def fold(network: nn.Module) -> tuple[Fusion, nn.Module, Gate]:
         proof.relative,
         "at most",
         RELATIVE_TOLERANCE,
-        "of the largest output",
+        "of largest output",
         command="pipersr-build export weights=…",
     )
     network.float()

@@ -33,4 +33,6 @@ def show(record: Evidence, folder: Path) -> None:
             f"{len(record.failed)} gate(s) failed: no package was kept; the evidence is in {folder}"
         )
     else:
-        console.print(f"packages, evidence and report: {folder / publish.REPORT}", highlight=False)
+        console.print(
+            f"packages, evidence and report: {folder / publish.REPORT}", highlight=False, soft_wrap=True
+        )

@@ -22,6 +22,8 @@ def gates_table(gates: Evidence | Iterable[Gate]) -> Table:
     below = _below(shown)
     table = Table(
         box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
         header_style="bold",
         caption=below or None,
         caption_justify="left",
@@ -31,8 +33,8 @@ def gates_table(gates: Evidence | Iterable[Gate]) -> Table:
         min_width=max(map(len, below.plain.splitlines()), default=0),
     )
     _add_columns(table)
-    for gate in shown:
-        table.add_row(*_row(gate))
+    for gate, following in zip(shown, [*shown[1:], None], strict=True):
+        table.add_row(*_row(gate), end_section=following is not None and following.subject != gate.subject)
     return table
 
 
@@ -41,13 +43,14 @@ def _add_columns(table: Table) -> None:
     table.add_column("subject", overflow="fold")
     table.add_column("value", justify="right", overflow="fold")
     table.add_column("threshold", justify="right", overflow="fold")
-    table.add_column("verdict", min_width=len("(predicted)"), overflow="fold")
+    table.add_column("verdict", overflow="fold")
 
 
 def _row(gate: Gate) -> list[Text]:
     """The cells of one gate, as `Text`: a record's brackets are not to be read as rich's markup."""
     style = _STYLES[gate.verdict]
-    cells = [gate.name, gate.subject, facts.value_label(gate), facts.threshold_label(gate)]
+    subject = gate.subject.removesuffix(".mlpackage")
+    cells = [gate.name, subject, facts.value_label(gate), facts.threshold_label(gate)]
     quiet = "dim" if gate.verdict == "not measured" else ""
     return [*(_text(cell, quiet) for cell in cells), _text(facts.verdict_label(gate), style)]
 

@@ -91,7 +91,7 @@ def gate(kind: str, subject: str, records: list[Parity], command: str) -> Gate:
             worst,
             "at most",
             MAX_LEVELS,
-            "levels of 255",
+            "levels",
             command=command,
             source="measured" if records else "not measured",
         )

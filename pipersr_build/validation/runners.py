@@ -15,7 +15,7 @@ from pipersr_build.validation.parity import Runner
 
 def interpreter(package: Package, semantics: Semantics = "fp16") -> tuple[Runner, str]:
     """A runner on the MIL interpreter and its label for records."""
-    return Interpreter(package, semantics=semantics).run, f"MIL interpreter, {semantics}"
+    return Interpreter(package, semantics=semantics).run, f"interpreter {semantics}"
 
 
 def core_ml(package: Package) -> tuple[Runner, str]:
