@@ -20,8 +20,9 @@ class Bar:
 
     def advance(self, steps: int = 1, note: str | None = None) -> None:
         """Move on by `steps`, optionally with a new note (a loss, a file name)."""
-        fields = {} if note is None else {"note": note}
-        self._progress.update(self._task, advance=steps, **fields)
+        self._progress.advance(self._task, steps)
+        if note is not None:
+            self._progress.update(self._task, note=note)
 
     def set_total(self, total: int) -> None:
         """Say how many steps there are, where that is known only later."""

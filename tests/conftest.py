@@ -16,8 +16,10 @@ def pipersr_build():
 
     def run(folder, *words, **more):
         environment = {**os.environ, "COLUMNS": "160", **more.pop("env", {})}
-        return subprocess.run([sys.executable, "-m", "pipersr_build", *map(str, words)], cwd=folder,
-                              capture_output=True, text=True, env=environment, timeout=240, **more)  # fmt: skip
+        command = [sys.executable, "-m", "pipersr_build", *map(str, words)]
+        return subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, env=environment, timeout=240, **more
+        )
 
     return run
 

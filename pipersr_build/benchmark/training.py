@@ -81,7 +81,7 @@ def _bare(config: Config) -> float:
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16) if half else nullcontext():
             sr = network(lr)
-        torch.nn.functional.l1_loss(sr.float(), hr).backward()
+        torch.nn.functional.l1_loss(sr.float(), hr).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(network.parameters(), settings.clip_gradient)
         optimizer.step()
         seconds.append(time.perf_counter() - started)

@@ -1,6 +1,7 @@
 """`run`: the main job, from photographs to verified packages."""
 
-from pipersr_build.commands import arguments, export, train
+from pipersr_build.commands import arguments, export
+from pipersr_build.commands.train import train_network
 from pipersr_build.config import command_line, load
 from pipersr_build.models.weights import load_weights
 
@@ -8,5 +9,5 @@ from pipersr_build.models.weights import load_weights
 def main(words: list[str]) -> int:
     """Train and export what the configuration describes; 0 if all gates passed, 1 if one failed."""
     config = load(arguments.overrides_only(words))
-    weights = train.train_network(config)
+    weights = train_network(config)
     return export.export(config, load_weights(weights), command_line("run", words))

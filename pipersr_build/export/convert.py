@@ -68,7 +68,7 @@ def convert(
 
 @contextmanager
 def _full_disk_explained() -> Iterator[None]:
-    """coremltools writes weights to the temporary folder; its writer reports any failure alike."""
+    """Weights go to the temporary folder first; coremltools' writer reports any failure alike."""
     try:
         yield
     except RuntimeError as error:

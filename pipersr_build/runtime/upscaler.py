@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from pipersr_build.errors import InputError
-from pipersr_build.mil.interpreter import Interpreter, Semantics
+from pipersr_build.mil.interpreter import Interpreter
 from pipersr_build.mil.package import Feature, Package
+from pipersr_build.mil.values import Semantics
 from pipersr_build.runtime.tiling import upscale_tiled
 
 HALO_KEY = "pipersr_build.halo"  # written into our packages; others get the cautious guess below

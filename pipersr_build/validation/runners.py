@@ -8,8 +8,9 @@ from PIL import Image
 
 from pipersr_build import quiet
 from pipersr_build.errors import MachineError
-from pipersr_build.mil.interpreter import Interpreter, Semantics
+from pipersr_build.mil.interpreter import Interpreter
 from pipersr_build.mil.package import Package
+from pipersr_build.mil.values import Semantics
 from pipersr_build.validation.parity import Runner
 
 

@@ -77,8 +77,12 @@ def test_damaged_packages(export, capsys, command, damage):
 
 def test_weights_of_another_architecture(export, capsys):
     weights = export / "runs/debug/weights.safetensors"
-    refused(capsys, ["export", f"weights={weights}", "model=pipersr_4x", f"exports={export}/other"],
-            "another architecture", "scale is 2, asked for 4")  # fmt: skip
+    refused(
+        capsys,
+        ["export", f"weights={weights}", "model=pipersr_4x", f"exports={export}/other"],
+        "another architecture",
+        "scale is 2, asked for 4",
+    )
     assert not (export / "other").exists()
 
 
@@ -180,21 +184,32 @@ def test_pictures_of_other_kinds_are_converted(mode, tmp_path):
 @pytest.mark.parametrize("command", ["run", "train"])
 def test_an_output_folder_that_cannot_be_made(command, capsys, tmp_path):
     (tmp_path / "file").write_text("")
-    refused(capsys, [command, "experiment=debug", f"runs={tmp_path}/file/runs", f"exports={tmp_path}/file/exports"],
-            "a file stands where a folder is needed")  # fmt: skip
+    refused(
+        capsys,
+        [command, "experiment=debug", f"runs={tmp_path}/file/runs", f"exports={tmp_path}/file/exports"],
+        "a file stands where a folder is needed",
+    )
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
 
 
 def test_an_exports_folder_that_is_something_else_is_not_touched(export, capsys, tmp_path):
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "letter.txt").write_text("dear")
-    refused(capsys, ["export", f"weights={export}/runs/debug/weights.safetensors", f"exports={tmp_path}", "name=home"],
-            "is not an export")  # fmt: skip
+    refused(
+        capsys,
+        ["export", f"weights={export}/runs/debug/weights.safetensors", f"exports={tmp_path}", "name=home"],
+        "is not an export",
+    )
     assert [entry.name for entry in (tmp_path / "home").iterdir()] == ["letter.txt"]
 
 
-@pytest.mark.parametrize("words", [["train", "experiment=debug"], ["export", "weights=w.safetensors", "export=video",
-                                                                   "export.video.size=64x36"]])  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "experiment=debug"],
+        ["export", "weights=w.safetensors", "export=video", "export.video.size=64x36"],
+    ],
+)
 def test_a_disk_that_fills_up_while_writing(words, debug_run, pipersr_build, tmp_path):
     shutil.copy(debug_run[0] / "runs/debug/weights.safetensors", tmp_path / "w.safetensors")
 

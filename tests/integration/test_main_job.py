@@ -20,8 +20,16 @@ def test_it_passes_its_gates_and_leaves_everything(debug_run):
     folder, done = debug_run
     assert done.returncode == 0, done.stderr
     made = sorted(entry.name for entry in (folder / "exports" / "debug").iterdir())
-    assert made == sorted([*(f"{name}.mlpackage" for name in PACKAGES), "MODEL_CARD.md", "evidence.json",
-                           "report.html", "samples", "weights.safetensors"])  # fmt: skip
+    assert made == sorted(
+        [
+            *(f"{name}.mlpackage" for name in PACKAGES),
+            "MODEL_CARD.md",
+            "evidence.json",
+            "report.html",
+            "samples",
+            "weights.safetensors",
+        ]
+    )
     assert sorted(entry.name for entry in (folder / "exports").iterdir()) == ["debug"]
 
 
@@ -85,8 +93,9 @@ def copy_of(debug_run, tmp_path):
 
 def test_a_package_of_any_size_joins_the_export(debug_run, pipersr_build, tmp_path):
     folder = copy_of(debug_run, tmp_path)
-    done = pipersr_build(folder, "export", "weights=runs/debug/weights.safetensors", "export=video",
-                         "export.video.size=72x40")  # fmt: skip
+    done = pipersr_build(
+        folder, "export", "weights=runs/debug/weights.safetensors", "export=video", "export.video.size=72x40"
+    )
     assert done.returncode == 0, done.stderr
     export = folder / "exports" / "debug"
     package = open_package(export / "video_72x40.mlpackage")
@@ -98,9 +107,12 @@ def test_a_package_of_any_size_joins_the_export(debug_run, pipersr_build, tmp_pa
 
 def test_verify_validate_evaluate_and_report_work_on_the_export(debug_run, pipersr_build, tmp_path):
     folder = copy_of(debug_run, tmp_path)
-    for words in (["verify", "exports/debug"], ["validate", "exports/debug/video_64x36.mlpackage"],
-                  ["evaluate", "exports/debug/image_64.mlpackage", "experiment=debug"],
-                  ["report", "exports/debug"]):  # fmt: skip
+    for words in (
+        ["verify", "exports/debug"],
+        ["validate", "exports/debug/video_64x36.mlpackage"],
+        ["evaluate", "exports/debug/image_64.mlpackage", "experiment=debug"],
+        ["report", "exports/debug"],
+    ):
         done = pipersr_build(folder, *words)
         assert done.returncode == 0, (words, done.stderr)
 
@@ -129,18 +141,24 @@ def test_a_failed_gate_leaves_evidence_and_no_package(debug_run, tmp_path, monke
     failed = folder / "exports" / "debug.failed"
     assert not list(failed.glob("*.mlpackage"))
     assert [gate.name for gate in evidence.load(failed / "evidence.json").failed] == [
-        "parity, interpreter fp16"]  # fmt: skip
+        "parity, interpreter fp16"
+    ]
     assert files.sha256(folder / "exports" / "debug") == before
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
-def test_ctrl_c_saves_a_checkpoint_and_resuming_gives_the_same_weights(debug_run, pipersr_build, tmp_path):
+def test_ctrl_c_saves_a_checkpoint_and_resuming_gives_the_same_weights(pipersr_build, tmp_path):
     words = ["train", "experiment=debug", "training.steps=24", "training.validate_every=4"]
     straight = tmp_path / "straight"
     straight.mkdir()
     assert pipersr_build(straight, *words).returncode == 0
-    process = subprocess.Popen([sys.executable, "-m", "pipersr_build", *words], cwd=tmp_path,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipersr_build", *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     wait_for(tmp_path / "runs" / "debug" / "last.ckpt", process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)

@@ -11,8 +11,15 @@ from tests.conftest import ROOT
 
 def run(*words, **more):
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VIRTUAL_ENV"))}
-    return subprocess.run([str(word) for word in words], check=True, capture_output=True, text=True,
-                          env={**clean, "COLUMNS": "160"}, timeout=400, **more)  # fmt: skip
+    return subprocess.run(
+        [str(word) for word in words],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**clean, "COLUMNS": "160"},
+        timeout=400,
+        **more,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +28,17 @@ def installed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
     run(sys.executable, "-m", "venv", folder / "venv")
-    run(folder / "venv/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-        "-c", ROOT / "constraints/tested.txt", *folder.glob("*.whl"))  # fmt: skip
+    run(
+        folder / "venv/bin/python",
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "-c",
+        ROOT / "constraints/tested.txt",
+        *folder.glob("*.whl"),
+    )
     return folder / "venv/bin/pipersr-build"
 
 

@@ -34,7 +34,7 @@ def test_unknown_is_never_rounded(verdicts: tuple[Verdict, ...], value: float | 
     assert (gate.name, gate.threshold, gate.unit) == (
         "ANE can run all operations",
         1.0,
-        "share of operations",
+        "share",
     )
     assert (gate.source, gate.command) == ("predicted", "pipersr-build verify net.mlpackage")
 
