@@ -38,7 +38,7 @@ class DataConfig:
 class TrainingConfig:
     """The training schedule. Defaults are the quickstart's."""
 
-    steps: int = 400
+    steps: int = 700
     batch: int = 16
     patch: int = 32  # LR pixels
     learning_rate: float = 2e-3

@@ -71,7 +71,7 @@ def _bare(config: Config) -> float:
     torch.manual_seed(0)
     settings = config.training
     network = models.build(config.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate)
+    optimizer = torch.optim.Adam(network.parameters(), lr=settings.learning_rate, fused=True)
     lr = torch.rand(settings.batch, 3, settings.patch, settings.patch).to(memory_format=torch.channels_last)
     hr = torch.rand(settings.batch, 3, settings.patch * 2, settings.patch * 2)
     half = precision(settings.precision) == "bf16"

@@ -113,12 +113,12 @@ def fold(network: nn.Module) -> tuple[Fusion, nn.Module, Gate]:
         max_abs_error=proof.max_abs_error,
     )
     gate = judge(
-        "folded network equal, float64",
+        "folding exact, float64",
         "network",
         proof.relative,
         "at most",
         RELATIVE_TOLERANCE,
-        "of largest output",
+        "of max",
         command="pipersr-build export weights=…",
     )
     network.float()

@@ -94,5 +94,5 @@ def _turned(patch: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
 
 
 def _tensor(patches: Sequence[NDArray[np.uint8]]) -> Tensor:
-    stacked = np.stack(patches).transpose(0, 3, 1, 2)
-    return torch.from_numpy(np.ascontiguousarray(stacked)).to(torch.float32).div_(255)
+    """B, 3, H, W in channels_last memory order, which is the order of the pictures: no transposition."""
+    return torch.from_numpy(np.stack(patches)).permute(0, 3, 1, 2).to(torch.float32).div_(255)

@@ -77,16 +77,20 @@ class ShowProgress(Callback):
     """Advances the bar and shows the latest figures."""
 
     def __init__(self, bar: Bar, curve: Curve) -> None:
-        self._bar, self._curve = bar, curve
+        self._bar, self._curve, self._noted = bar, curve, 0
 
     def on_train_batch_end(
         self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """One step further."""
         del trainer, module, outputs, batch, batch_idx
-        loss = f"L1 {self._curve.losses[-1].loss:.4f}" if self._curve.losses else ""
+        points = len(self._curve.losses)
+        self._bar.advance(note=self._note() if points > self._noted else None)
+        self._noted = points
+
+    def _note(self) -> str:
         psnr = f"held-out {self._curve.scores[-1].psnr:.2f} dB" if self._curve.scores else ""
-        self._bar.advance(note=f"{loss}  {psnr}".strip())
+        return f"L1 {self._curve.losses[-1].loss:.4f}  {psnr}"
 
 
 class Checkpoints(Callback):

@@ -30,9 +30,16 @@ class SRModule(LightningModule):
     def configure_optimizers(self) -> Any:
         """Adam with a learning rate that is set before every step."""
         rate = self.settings.learning_rate
-        optimizer = torch.optim.Adam(self.network.parameters(), lr=rate, betas=BETAS)
+        # the fused step is several times as fast as the loop over parameters, on a CPU too
+        optimizer = torch.optim.Adam(self.network.parameters(), lr=rate, betas=BETAS, fused=True)
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(self.settings))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        """Clip by norm here: Lightning refuses to clip for fused optimisers, which matters only for fp16."""
+        del optimizer
+        if self.settings.clip_gradient:
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_gradient)
 
 
 def warmup_cosine(config: TrainingConfig) -> Callable[[int], float]:

@@ -135,7 +135,6 @@ def _fit(
             accelerator="cpu" if not torch.cuda.is_available() else "gpu",
             devices=1,
             precision="bf16-mixed" if precision(settings.precision) == "bf16" else "32-true",
-            gradient_clip_val=settings.clip_gradient or None,
             callbacks=[*more, curve, ShowProgress(shown, curve), checkpoints],
             limit_val_batches=0,  # the curve validates
             logger=False,

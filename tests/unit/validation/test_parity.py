@@ -11,11 +11,11 @@ from pipersr_build.mil.package import Feature, Interface
 from pipersr_build.validation import parity, runners
 
 
-def package(kind="tensor", dtype="fp16", shape=(1, 3, 4, 6), flexible=False, outputs=1):
+def package(kind="tensor", dtype="fp16", shape=(1, 3, 4, 6), flexible=False):
     layout = "RGB" if kind == "image" else ""
     source = Feature("lr", kind, dtype, shape, layout, flexible)
-    results = tuple(Feature(f"sr{i}" if i else "sr", kind, dtype, shape, layout) for i in range(outputs))
-    return SimpleNamespace(interface=Interface((source,), results), path="p.mlpackage")
+    result = Feature("sr", kind, dtype, shape, layout)
+    return SimpleNamespace(interface=Interface((source,), (result,)), path="p.mlpackage")
 
 
 def image_package():
@@ -116,7 +116,7 @@ def test_probes_are_noise_and_pictures_fitted_by_reflection():
 
 @pytest.mark.parametrize(
     "strange",
-    [package(flexible=True), package(shape=(1, 3, None, 6)), package(shape=(3, 6)), package(outputs=2)],
+    [package(flexible=True), package(shape=(1, 3, None, 6)), package(shape=(3, 6))],
 )
 def test_packages_that_are_no_single_picture_are_refused(strange):
     with pytest.raises(InputError):
