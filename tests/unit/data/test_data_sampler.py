@@ -1,7 +1,6 @@
 import hashlib
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -63,7 +62,7 @@ def test_shapes_range_and_type() -> None:
     assert (lr.shape, hr.shape) == ((6, 3, 5, 5), (6, 3, 10, 10))
     for x in (lr, hr):
         assert x.dtype == torch.float32
-        assert x.is_contiguous()
+        assert x.is_contiguous(memory_format=torch.channels_last)
         assert 0 <= float(x.min()) < 0.3 < 0.7 < float(x.max()) <= 1
         assert torch.equal((x * 255).round() / 255, x)
 
@@ -139,14 +138,3 @@ def test_numbers_out_of_range_are_refused(bad: dict[str, int]) -> None:
 def test_impossible_steps_and_ranks(step: int, rank: int, world: int) -> None:
     with pytest.raises(ValueError, match="rank"):
         sampler().batch(step, rank, world)
-
-
-def test_a_batch_takes_milliseconds() -> None:
-    made = PatchSampler([Picture("p", np.zeros((300, 400, 3), np.uint8))], 32, 2, 16, 0)
-    made.batch(0)
-    times = []
-    for step in range(30):
-        start = time.perf_counter()
-        made.batch(step)
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.01  # 1.2 ms when nothing else runs
