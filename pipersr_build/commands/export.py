@@ -16,7 +16,7 @@ from pipersr_build.evidence import CensusComparison, Evidence, Fusion, Gate, jud
 from pipersr_build.export.build import build, build_for_census, contracts
 from pipersr_build.export.contracts import Contract
 from pipersr_build.fusion import fold_batch_norms, prove_equal
-from pipersr_build.fusion.proof import RELATIVE_TOLERANCE
+from pipersr_build.fusion.proof import TOLERANCE
 from pipersr_build.mil.census import census
 from pipersr_build.mil.package import open_package
 from pipersr_build.models.weights import Weights, load_weights, save_weights
@@ -115,10 +115,10 @@ def fold(network: nn.Module) -> tuple[Fusion, nn.Module, Gate]:
     gate = judge(
         "folding exact, float64",
         "network",
-        proof.relative,
+        proof.max_abs_error,
         "at most",
-        RELATIVE_TOLERANCE,
-        "of max",
+        TOLERANCE,
+        "of 1",
         command="pipersr-build export weights=…",
     )
     network.float()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-RELATIVE_TOLERANCE = 1e-9  # float64 keeps 16 digits; a chain of convolutions loses a few
+TOLERANCE = 1e-9  # float64 keeps 16 digits; a chain of convolutions loses a few
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Proof:
     @property
     def holds(self) -> bool:
         """Whether the networks are equal within float64's rounding."""
-        return self.relative <= RELATIVE_TOLERANCE
+        return self.relative <= TOLERANCE
 
 
 @torch.inference_mode()

@@ -8,7 +8,9 @@ import pytest
 import torch
 
 from pipersr_build import files, models
+from pipersr_build.commands.checks import check_parity
 from pipersr_build.config import ExportConfig, ImageExport, VideoExport
+from pipersr_build.data.corpus import photos_corpus
 from pipersr_build.export.build import build, build_for_census, contracts
 from pipersr_build.fusion import fold_batch_norms
 from pipersr_build.mil.census import census
@@ -118,7 +120,9 @@ PROGRAM = """
 import sys, torch
 from pathlib import Path
 from pipersr_build import models
+from pipersr_build.commands.checks import check_parity
 from pipersr_build.config import ExportConfig, ImageExport, VideoExport
+from pipersr_build.data.corpus import photos_corpus
 from pipersr_build.export.build import build, contracts
 from pipersr_build.fusion import fold_batch_norms
 from pipersr_build.models.pipersr import PiperSRConfig
@@ -135,3 +139,33 @@ def test_another_process_with_another_hash_seed_writes_the_same_bytes(exported, 
     assert names == sorted(path.name for path in tmp_path.iterdir())
     for name in names:
         assert files.sha256(tmp_path / name) == files.sha256(exported / name), name
+
+
+VARIANTS = [
+    PiperSRConfig(blocks=2, channels=16),
+    PiperSRConfig(blocks=1, channels=12, scale=3, activation="relu"),
+    PiperSRConfig(blocks=1, channels=12, scale=4, activation="gelu"),
+    PiperSRConfig(blocks=2, channels=8, activation="prelu", norm="none"),
+    PiperSRConfig(blocks=1, channels=5, scale=3, norm="none"),
+]
+
+
+@pytest.mark.parametrize("config", VARIANTS, ids=lambda c: f"{c.scale}x-{c.activation}-{c.norm}")
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_every_variant_exports_and_passes_parity(config, kind, tmp_path):
+    torch.manual_seed(1)
+    network = models.build(config).eval()
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if "body" in name:  # so that the blocks do something
+                parameter.add_(torch.randn_like(parameter) * 0.05)
+    deploy, _ = fold_batch_norms(network)
+    wanted = ExportConfig(
+        image=ImageExport(enabled=kind == "image", tile=24),
+        video=VideoExport(enabled=kind == "video", size="32x24"),
+    )
+    ((_, path),) = build(deploy, contracts(wanted), tmp_path, deployment="macOS13", title="t", metadata={})
+    package = open_package(path)
+    photograph = [("chelsea", photos_corpus().holdout[0].rgb)]
+    _, gates = check_parity(package, network, photograph)
+    assert gates[0].verdict == "pass", gates[0]
