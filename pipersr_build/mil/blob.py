@@ -16,6 +16,7 @@ from pipersr_build.mil import dtypes
 SENTINEL = 0xDEADBEEF
 METADATA = struct.Struct("<IIQQQ")
 HEADER_BYTES = 64
+WHOLE = "export the package again or copy it whole"
 
 
 class BlobFile:
@@ -25,32 +26,20 @@ class BlobFile:
         self.path = path
         self._bytes: np.ndarray | None = None
 
-    def _map(self) -> np.ndarray:
-        if self._bytes is None:
-            if not self.path.is_file():
-                raise InputError(
-                    "the package's weight file is missing",
-                    where=self.path,
-                    fix="export the package again or copy it whole",
-                )
-            size = self.path.stat().st_size
-            if size < HEADER_BYTES:
-                raise self._broken(f"{size} bytes are less than a header")
-            self._bytes = np.memmap(self.path, np.uint8, mode="r")
-        return self._bytes
-
-    def _broken(self, why: str) -> InputError:
-        return InputError(
-            f"the package's weight file is truncated or damaged: {why}",
-            where=self.path,
-            fix="export the package again or copy it whole",
-        )
-
     def read(self, offset: int, dtype: str, count: int) -> np.ndarray:
         """Return `count` elements of `dtype` from the record whose metadata is at `offset`.
 
         Raises:
             InputError: the record is not there, is cut off, or holds fewer bytes than needed.
+        """
+        start, needed = self.check(offset, dtype, count)
+        return dtypes.decode(self._map()[start : start + needed], dtype, count)
+
+    def check(self, offset: int, dtype: str, count: int) -> tuple[int, int]:
+        """Where the data of a record lie: first byte and number of bytes. Only the metadata are read.
+
+        Raises:
+            InputError: as `read`.
         """
         data = self._map()
         if offset < 0 or offset + HEADER_BYTES > data.size:
@@ -59,6 +48,22 @@ class BlobFile:
         if sentinel != SENTINEL:
             raise self._broken(f"no record at byte {offset}")
         needed = dtypes.byte_length(dtype, count)
-        if size < needed or start + needed > data.size:
-            raise self._broken(f"record at byte {offset} needs {needed} bytes, file has {data.size}")
-        return dtypes.decode(data[start : start + needed], dtype, count)
+        if size < needed:
+            raise self._broken(f"record at byte {offset} has {size} bytes, needs {needed}")
+        if start + needed > data.size:
+            raise self._broken(f"record at byte {offset} ends at byte {start + needed} of {data.size}")
+        return start, needed
+
+    def _map(self) -> np.ndarray:
+        if self._bytes is None:
+            if not self.path.is_file():
+                raise InputError("the package's weight file is missing", where=self.path, fix=WHOLE)
+            size = self.path.stat().st_size
+            if size < HEADER_BYTES:
+                raise self._broken(f"{size} bytes are less than a header")
+            self._bytes = np.memmap(self.path, np.uint8, mode="r")
+        return self._bytes
+
+    def _broken(self, why: str) -> InputError:
+        what = f"the package's weight file is truncated or damaged: {why}"
+        return InputError(what, where=self.path, fix=WHOLE)

@@ -41,10 +41,21 @@ def decode(raw: bytes | np.ndarray, dtype: str, count: int) -> np.ndarray:
     bits = SUB_BYTE_BITS.get(dtype)
     if bits is None:
         return np.frombuffer(raw, dtype=NUMPY[dtype], count=count)
-    flat = np.unpackbits(np.frombuffer(raw, np.uint8), bitorder="little")
-    if flat.size < count * bits:
-        raise ValueError(f"{count} elements of {dtype} need {byte_length(dtype, count)} bytes")
-    weights = (1 << np.arange(bits)).astype(np.uint8)
-    values = (flat[: count * bits].reshape(count, bits) * weights).sum(axis=1, dtype=np.uint8)
-    unsigned: np.ndarray = values
+    unsigned = unpack(np.frombuffer(raw, np.uint8), bits, count)
     return unsigned if dtype != "int4" else ((unsigned.astype(np.int8) ^ 8) - 8).astype(np.int8)
+
+
+def unpack(packed: np.ndarray, bits: int, count: int) -> np.ndarray:
+    """`count` unsigned numbers of `bits` (1..8) each, packed into bytes from the lowest bit up, as uint8.
+
+    Raises:
+        ValueError: there are fewer bytes than `count` numbers need.
+    """
+    if packed.size < (count * bits + 7) // 8:
+        raise ValueError(f"{count} numbers of {bits} bits need more than {packed.size} bytes")
+    if bits == 8:
+        return packed[:count]
+    flat = np.unpackbits(packed, count=count * bits, bitorder="little").reshape(count, bits)
+    weights = (1 << np.arange(bits)).astype(np.uint8)
+    numbers: np.ndarray = (flat * weights).sum(axis=1, dtype=np.uint8)
+    return numbers

@@ -4,6 +4,7 @@
 that use them, as in the operation counts of this project's documents.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,16 @@ class TensorType:
         """Whether every extent is known."""
         return None not in self.shape
 
+    @property
+    def extents(self) -> tuple[int, ...]:
+        """The shape with 0 for every unknown extent."""
+        return tuple(n or 0 for n in self.shape)
+
+    @property
+    def count(self) -> int:
+        """How many elements there are; 0 if an extent is unknown."""
+        return math.prod(self.extents)
+
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join('?' if n is None else str(n) for n in self.shape)}]"
 
@@ -53,13 +64,26 @@ class Constant:
         Raises:
             InputError: the weight file is missing, cut off or damaged, or the type cannot be read.
         """
-        shape = tuple(n or 0 for n in self.type.shape)
         if self.blob is None:
-            return np.asarray(self.immediate).reshape(shape)
+            return np.asarray(self.immediate).reshape(self.type.extents)
+        self.check()
+        return self.blob.read(self.offset, self.type.dtype, self.type.count).reshape(self.type.extents)
+
+    def check(self) -> None:
+        """Check, without reading the value, that it can be read.
+
+        Raises:
+            InputError: the weight file is missing, cut off or damaged, or the type cannot be read.
+        """
+        if self.blob is None:
+            return
         if self.type.dtype not in dtypes.NUMPY and self.type.dtype not in dtypes.SUB_BYTE_BITS:
-            raise InputError(f"weights of type {self.type.dtype} cannot be read", where=self.blob.path)
-        count = int(np.prod(shape, dtype=np.int64))
-        return self.blob.read(self.offset, self.type.dtype, count).reshape(shape)
+            raise InputError(
+                f"weights of type {self.type.dtype} cannot be read",
+                where=self.blob.path,
+                fix="export the package with 16- or 32-bit float, integer or palettised weights",
+            )
+        self.blob.check(self.offset, self.type.dtype, self.type.count)
 
     def scalar(self) -> Any:
         """The value as a Python scalar (bool, int, float or str).
@@ -88,11 +112,22 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The operations of a function or of a nested region (`cond`, `while_loop`)."""
+    """The operations of a function or of a nested region (`cond`, `while_loop`).
+
+    `output_names` names the outputs in order; without it only those are named that are computed.
+    """
 
     inputs: tuple[Output, ...]
     operations: "tuple[Operation, ...]"
     outputs: tuple[Argument, ...]
+    output_names: tuple[str, ...] = ()
+
+    @property
+    def results(self) -> dict[str, Argument]:
+        """The outputs by name."""
+        if self.output_names:
+            return dict(zip(self.output_names, self.outputs, strict=True))
+        return {argument: argument for argument in self.outputs if isinstance(argument, str)}
 
 
 @dataclass(frozen=True, slots=True)

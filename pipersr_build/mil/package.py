@@ -1,16 +1,16 @@
 """Open a `.mlpackage` from disk on any operating system: its program and its inputs and outputs."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pipersr_build import quiet
 from pipersr_build.errors import InputError
-from pipersr_build.mil.graph import Function, Shape
-from pipersr_build.mil.parse import Parser
-
-REBUILD = "export the package again or copy it whole"
+from pipersr_build.mil.blob import WHOLE
+from pipersr_build.mil.graph import Constant, Function, Operation, Shape
+from pipersr_build.mil.parse import Parser, inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def open_package(path: str | Path) -> Package:
     interfaces = _interfaces(spec)
     default = spec.description.defaultFunctionName or "main"
     if default not in functions or default not in interfaces:
-        raise InputError(f"the package's program has no function {default!r}", where=path, fix=REBUILD)
+        raise InputError(f"the package's program has no function {default!r}", where=path, fix=WHOLE)
     return Package(path, spec, functions, interfaces, default)
 
 
@@ -101,16 +101,50 @@ def model_file(path: Path) -> Path:
         )
     manifest = path / "Manifest.json"
     if not manifest.is_file():
-        raise InputError("the package has no Manifest.json", where=path, fix=REBUILD)
+        raise InputError("the package has no Manifest.json", where=path, fix=WHOLE)
     try:
-        entries = json.loads(manifest.read_bytes())
-        root: str = entries["itemInfoEntries"][entries["rootModelIdentifier"]]["path"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError("the package's manifest cannot be read", where=manifest, fix=REBUILD) from error
-    model = path / "Data" / root
+        entries = json.loads(_read(manifest))
+        root = entries["itemInfoEntries"][entries["rootModelIdentifier"]]["path"]
+        model = inside(path / "Data", root)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError("the package's manifest cannot be read", where=manifest, fix=WHOLE) from error
+    if model is None:
+        raise InputError(
+            f"the manifest's model file {root!r} is not in the package", where=manifest, fix=WHOLE
+        )
     if not model.is_file():
-        raise InputError(f"the package lacks its model file {model.name}", where=model, fix=REBUILD)
+        raise InputError(f"the package lacks its model file {model.name}", where=model, fix=WHOLE)
     return model
+
+
+def check_weights(package: Package) -> None:
+    """Check that every constant in the weight file lies wholly inside it, without reading the data.
+
+    Raises:
+        InputError: the weight file is missing, cut off or damaged; names the operation that needs it.
+    """
+    for function in package.functions.values():
+        for op in function.walk():
+            for name, constant in _constants(op):
+                try:
+                    constant.check()
+                except InputError as error:
+                    what = f"{error.what}; needed as {name!r} of {op.type} {op.name!r}"
+                    raise InputError(what, where=error.where, fix=error.fix) from error
+
+
+def _constants(op: Operation) -> Iterator[tuple[str, Constant]]:
+    for name, bound in op.inputs.items():
+        yield from ((name, argument) for argument in bound if isinstance(argument, Constant))
+    yield from op.attributes.items()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        what = f"the file cannot be read: {error.strerror}"
+        raise InputError(what, where=path, fix="check its permissions") from error
 
 
 def read_spec(model: Path) -> Any:
@@ -125,11 +159,11 @@ def read_spec(model: Path) -> Any:
 
     spec = Model_pb2.Model()
     try:
-        spec.ParseFromString(model.read_bytes())
+        spec.ParseFromString(_read(model))
     except DecodeError as error:
-        raise InputError("the package's model file is damaged", where=model, fix=REBUILD) from error
+        raise InputError("the package's model file is damaged", where=model, fix=WHOLE) from error
     if spec.WhichOneof("Type") is None:
-        raise InputError("the package's model file holds no model", where=model, fix=REBUILD)
+        raise InputError("the package's model file holds no model", where=model, fix=WHOLE)
     return spec
 
 
@@ -155,11 +189,15 @@ def _feature(message: Any) -> Feature:
 
 
 def _image(name: str, image: Any) -> Feature:
-    layout = type(image).ColorSpace.Name(image.colorSpace)
+    layout = _LAYOUTS.get(image.colorSpace, "unknown")
     channels = 1 if layout.startswith("GRAYSCALE") else 3
     dtype = "fp16" if layout == "GRAYSCALE_FLOAT16" else "uint8"
     flexible = image.WhichOneof("SizeFlexibility") is not None
     return Feature(name, "image", dtype, (image.height, image.width, channels), layout, flexible)
+
+
+# ImageFeatureType.ColorSpace number -> name; an open enumeration, so that other numbers can occur.
+_LAYOUTS = {10: "GRAYSCALE", 20: "RGB", 30: "BGR", 40: "GRAYSCALE_FLOAT16"}
 
 
 def _tensor(name: str, array: Any) -> Feature:

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipersr_build.errors import InputError
 from pipersr_build.mil import dtypes
-from pipersr_build.mil.blob import BlobFile
+from pipersr_build.mil.blob import WHOLE, BlobFile
 from pipersr_build.mil.graph import Argument, Block, Constant, Function, Operation, Output, TensorType
 
 Scope = dict[str, Constant]
@@ -32,9 +32,7 @@ class Parser:
         """
         body = message.block_specializations.get(message.opset)
         if body is None:
-            raise InputError(
-                f"function {name!r} has no body for operation set {message.opset!r}", where=self._model
-            )
+            raise self._damaged(f"function {name!r} has no body for operation set {message.opset!r}")
         inputs = {value.name: self._type(value.type) for value in message.inputs}
         return Function(name, message.opset, inputs, self._block(body, {}))
 
@@ -43,12 +41,17 @@ class Parser:
         operations = []
         for op in message.operations:
             if op.type == "const":
-                constants[op.outputs[0].name] = self._value(op.attributes["val"])
+                constants.update(self._const(op))
             else:
                 operations.append(self._operation(op, constants))
         inputs = tuple(Output(value.name, self._type(value.type)) for value in message.inputs)
         outputs = tuple(constants.get(name, name) for name in message.outputs)
-        return Block(inputs, tuple(operations), outputs)
+        return Block(inputs, tuple(operations), outputs, tuple(message.outputs))
+
+    def _const(self, message: Any) -> Scope:
+        if len(message.outputs) != 1 or "val" not in message.attributes:
+            raise self._damaged("a constant has no name or no value")
+        return {message.outputs[0].name: self._value(message.attributes["val"])}
 
     def _operation(self, message: Any, constants: Scope) -> Operation:
         def resolve(binding: Any) -> Argument:
@@ -86,32 +89,45 @@ class Parser:
 
     def _blob(self, name: str) -> BlobFile:
         if name not in self._blobs:
-            relative = name.removeprefix("@model_path/")
-            root = self._model.parent.resolve()
-            path = (root / relative).resolve()
-            if not path.is_relative_to(root):
-                raise InputError(
-                    f"the program's weight file {name!r} lies outside the package", where=self._model
-                )
+            path = inside(self._model.parent, name.removeprefix("@model_path/"))
+            if path is None:
+                raise self._damaged(f"the program's weight file {name!r} lies outside the package")
             self._blobs[name] = BlobFile(path)
         return self._blobs[name]
 
     def _immediate(self, message: Any, type_: TensorType) -> Any:
         if message.WhichOneof("value") != "tensor":
             return None  # a list, tuple or dictionary: no tensor operation takes one
-        tensor = message.tensor
-        field = tensor.WhichOneof("value")
-        if field is None:
-            return np.zeros(0)
-        values = getattr(tensor, field).values
-        if field == "bytes":
-            count = int(np.prod([n or 0 for n in type_.shape], dtype=np.int64))
-            try:
-                return dtypes.decode(values, type_.dtype, count)
-            except (KeyError, ValueError) as error:
-                raise InputError(
-                    f"a constant of type {type_} cannot be read: {error}", where=self._model
-                ) from error
-        if field == "strings":
-            return np.array(list(values), dtype=object)
-        return np.array(values, dtype=dtypes.NUMPY.get(type_.dtype))
+        try:
+            values = _elements(message.tensor, type_)
+        except (KeyError, ValueError, TypeError, OverflowError) as error:
+            raise self._damaged(f"a constant of type {type_} cannot be read: {error}") from error
+        if values.size != type_.count:
+            raise self._damaged(f"a constant of type {type_} has {values.size} elements")
+        return values
+
+    def _damaged(self, what: str) -> InputError:
+        return InputError(what, where=self._model, fix=WHOLE)
+
+
+def _elements(tensor: Any, type_: TensorType) -> np.ndarray:
+    """The elements of an immediate tensor, flat."""
+    field = tensor.WhichOneof("value")
+    if field is None:
+        return np.zeros(0)
+    values = getattr(tensor, field).values
+    if field == "bytes":
+        return dtypes.decode(values, type_.dtype, type_.count)
+    kind = np.dtype(object) if field == "strings" else dtypes.NUMPY.get(type_.dtype)
+    return np.array(list(values), kind)  # of a list, because a message's own numbers would wrap silently
+
+
+def inside(folder: Path, relative: str) -> Path | None:
+    """The path `relative` in `folder`, or None if it leads out of it or is no path at all."""
+    try:
+        root = folder.resolve()
+        path = (root / relative).resolve()
+        path.exists()  # a name too long shows itself only here
+    except (ValueError, OSError, RuntimeError):  # a NUL byte, a name too long, a loop of links
+        return None
+    return path if path.is_relative_to(root) else None
