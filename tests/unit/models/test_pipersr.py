@@ -57,8 +57,8 @@ def test_the_head_output_is_added_after_the_body():
     network = models.build(PiperSRConfig(blocks=1, channels=4)).eval()
     network.body = nn.Identity()
     seen = {}
-    network.head.register_forward_hook(lambda m, i, out: seen.update(head=out))
-    network.tail.register_forward_pre_hook(lambda m, args: seen.update(tail=args[0]))
+    network.head.register_forward_hook(lambda _, __, out: seen.update(head=out))
+    network.tail.register_forward_pre_hook(lambda _, args: seen.update(tail=args[0]))
     network(torch.rand(1, 3, 6, 6))
     assert torch.equal(seen["tail"], 2 * seen["head"])
 

@@ -45,7 +45,7 @@ def test_the_same_network_gives_the_same_bytes(saved, tmp_path):
     assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
 
 
-def rewrite(path, change=lambda tensors: None, metadata=None):
+def rewrite(path, change=lambda _: None, metadata=None):
     tensors = load_file(path)
     change(tensors)
     about = {"format": 1, "model": models.describe(CONFIG), "name": "mine"} if metadata is None else metadata
