@@ -11,7 +11,7 @@ from pipersr_build.benchmark.record import Benchmark, Figure, save
 from pipersr_build.commands import arguments
 from pipersr_build.config import command_line, load
 from pipersr_build.errors import InputError
-from pipersr_build.progress import track
+from pipersr_build.progress import say
 
 SUITES = ("startup", "export", "training")
 
@@ -27,7 +27,8 @@ def main(words: list[str]) -> int:
                 f"no benchmark {suite!r}", where="command line", fix=f"choose from {', '.join(SUITES)}"
             )
     figures: list[Figure] = []
-    for suite in track("benchmarks", suites, len(suites)):
+    for suite in suites:
+        say(f"measuring {suite} …")
         figures += importlib.import_module(f"pipersr_build.benchmark.{suite}").measure()
     path = Path(config.runs) / "bench" / f"{'-'.join(suites)}.json"
     save(Benchmark(provenance=machine.provenance(command_line("bench", words)), figures=figures), path)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipersr_build.data.pictures import Pair, Picture, make_pair
+from pipersr_build.data.pictures import Picture, make_pair
 from pipersr_build.errors import InputError
 
 
@@ -58,19 +58,14 @@ class PatchSampler:
         chosen = np.searchsorted(self._areas, random.integers(self._areas[-1], size=self.batch_size), "right")
         corners = random.integers(self._corners[chosen])
         turns = random.integers(8, size=self.batch_size)
-        patches = [
-            self._patch(self.pairs[index], int(top), int(left), int(turn))
-            for index, (top, left), turn in zip(chosen, corners, turns, strict=True)
-        ]
-        return _tensor([lr for lr, _ in patches]), _tensor([hr for _, hr in patches])
-
-    def _patch(
-        self, pair: Pair, top: int, left: int, turn: int
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         edge, scale = self.patch_lr, self.scale
-        lr = pair.lr[top : top + edge, left : left + edge]
-        top, left, edge = top * scale, left * scale, edge * scale
-        return _turned(lr, turn), _turned(pair.hr[top : top + edge, left : left + edge], turn)
+        lr = np.empty((self.batch_size, edge, edge, 3), np.uint8)
+        hr = np.empty((self.batch_size, edge * scale, edge * scale, 3), np.uint8)
+        for row, (index, (top, left), turn) in enumerate(zip(chosen, corners.tolist(), turns, strict=True)):
+            pair = self.pairs[index]
+            lr[row] = _turned(_cut(pair.lr, top, left, edge), turn)
+            hr[row] = _turned(_cut(pair.hr, top * scale, left * scale, edge * scale), turn)
+        return _tensor(lr), _tensor(hr)
 
     def _check(self, pictures: Sequence[Picture]) -> None:
         if not pictures:
@@ -87,12 +82,21 @@ def _at_least(least: int, **numbers: int) -> None:
             raise InputError(f"the {name} is {value}", fix=f"give {least} or more")
 
 
+def _cut(rgb: NDArray[np.uint8], top: int, left: int, edge: int) -> NDArray[np.uint8]:
+    return rgb[top : top + edge, left : left + edge]
+
+
 def _turned(patch: NDArray[np.uint8], turn: int) -> NDArray[np.uint8]:
-    """One of the eight orientations: quarter turns, then for 4 to 7 a left-right mirror."""
-    rotated = np.rot90(patch, turn % 4)
-    return rotated[:, ::-1] if turn >= 4 else rotated
+    """One of the eight orientations: transposed or not, upside down or not, mirrored or not."""
+    if turn & 4:
+        patch = patch.transpose(1, 0, 2)
+    return patch[:: -1 if turn & 2 else 1, :: -1 if turn & 1 else 1]
 
 
-def _tensor(patches: Sequence[NDArray[np.uint8]]) -> Tensor:
-    """B, 3, H, W in channels_last memory order, which is the order of the pictures: no transposition."""
-    return torch.from_numpy(np.stack(patches)).permute(0, 3, 1, 2).to(torch.float32).div_(255)
+def _tensor(patches: NDArray[np.uint8]) -> Tensor:
+    """B, 3, H, W in channels_last memory order, which is the order of the pictures: no transposition.
+
+    The division is numpy's because batches are made in a thread of their own: torch would start a
+    second team of threads there, which gets in the first one's way.
+    """
+    return torch.from_numpy(np.divide(patches, 255, dtype=np.float32)).permute(0, 3, 1, 2)

@@ -38,8 +38,11 @@ class SRModule(LightningModule):
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Clip by norm here: Lightning refuses to clip for fused optimisers, which matters only for fp16."""
         del optimizer
-        if self.settings.clip_gradient:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_gradient)
+        most = self.settings.clip_gradient
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if most and norm > most:  # most steps need none: then the gradients are not touched
+            nn.utils.clip_grads_with_norm_(self.network.parameters(), most, norm)
 
 
 def warmup_cosine(config: TrainingConfig) -> Callable[[int], float]:
