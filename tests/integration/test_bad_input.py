@@ -70,9 +70,9 @@ DAMAGES = {
 @pytest.mark.parametrize("command", ["verify", "validate", "evaluate"])
 def test_damaged_packages(export, capsys, command, damage):
     change, names = DAMAGES[damage]
-    package = export / "exports/debug/image_64.mlpackage"
+    package = export / "exports/debug/image_96.mlpackage"
     change(package)
-    refused(capsys, [command, package], names, "image_64.mlpackage")
+    refused(capsys, [command, package], names, "image_96.mlpackage")
 
 
 def test_weights_of_another_architecture(export, capsys):

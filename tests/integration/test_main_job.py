@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from pipersr_build import evidence, files
+from pipersr_build import cli, evidence, files
 from pipersr_build.mil.census import census
 from pipersr_build.mil.package import open_package
 
-PACKAGES = ["image_64", "video_64x36", "video_85x48", "video_96x54"]
+PACKAGES = ["image_96", "video_64x36", "video_85x48", "video_96x54"]
 
 
 def test_it_passes_its_gates_and_leaves_everything(debug_run):
@@ -80,12 +80,6 @@ def test_two_runs_give_identical_weights_and_packages(debug_run, pipersr_build, 
         assert files.sha256(first) == files.sha256(second), name
 
 
-def test_another_seed_gives_other_weights(debug_run, pipersr_build, tmp_path):
-    assert pipersr_build(tmp_path, "train", "experiment=debug", "seed=1").returncode == 0
-    first, second = (base / "runs" / "debug" / "weights.safetensors" for base in (debug_run[0], tmp_path))
-    assert first.read_bytes() != second.read_bytes()
-
-
 def copy_of(debug_run, tmp_path):
     shutil.copytree(debug_run[0], tmp_path / "copy")
     return tmp_path / "copy"
@@ -105,16 +99,15 @@ def test_a_package_of_any_size_joins_the_export(debug_run, pipersr_build, tmp_pa
     assert {p.file.removesuffix(".mlpackage") for p in record.packages} == {*PACKAGES, "video_72x40"}
 
 
-def test_verify_validate_evaluate_and_report_work_on_the_export(debug_run, pipersr_build, tmp_path):
-    folder = copy_of(debug_run, tmp_path)
+def test_verify_validate_evaluate_and_report_work_on_the_export(debug_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(copy_of(debug_run, tmp_path))
     for words in (
         ["verify", "exports/debug"],
         ["validate", "exports/debug/video_64x36.mlpackage"],
-        ["evaluate", "exports/debug/image_64.mlpackage", "experiment=debug"],
+        ["evaluate", "exports/debug/image_96.mlpackage", "experiment=debug"],
         ["report", "exports/debug"],
     ):
-        done = pipersr_build(folder, *words)
-        assert done.returncode == 0, (words, done.stderr)
+        assert cli.main(words) == 0, words
 
 
 def test_a_damaged_package_fails_validation_by_its_numbers(debug_run, pipersr_build, tmp_path):
@@ -129,7 +122,6 @@ def test_a_damaged_package_fails_validation_by_its_numbers(debug_run, pipersr_bu
 
 
 def test_a_failed_gate_leaves_evidence_and_no_package(debug_run, tmp_path, monkeypatch):
-    from pipersr_build import cli
     from pipersr_build.validation import parity
 
     folder = copy_of(debug_run, tmp_path)
@@ -148,7 +140,7 @@ def test_a_failed_gate_leaves_evidence_and_no_package(debug_run, tmp_path, monke
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 def test_ctrl_c_saves_a_checkpoint_and_resuming_gives_the_same_weights(pipersr_build, tmp_path):
-    words = ["train", "experiment=debug", "training.steps=24", "training.validate_every=4"]
+    words = ["train", "experiment=debug", "training.steps=12", "training.validate_every=3"]
     straight = tmp_path / "straight"
     straight.mkdir()
     assert pipersr_build(straight, *words).returncode == 0
@@ -167,8 +159,6 @@ def test_ctrl_c_saves_a_checkpoint_and_resuming_gives_the_same_weights(pipersr_b
     run = tmp_path / "runs" / "debug"
     assert (run / "last.ckpt").is_file()
     assert not (run / "weights.safetensors").exists()
-    other = pipersr_build(tmp_path, *words, "seed=5")
-    assert (other.returncode, "unfinished run with other settings" in other.stderr) == (2, True)
     resumed = pipersr_build(tmp_path, *words)
     assert resumed.returncode == 0, resumed.stderr
     assert "resuming" in resumed.stderr

@@ -5,6 +5,7 @@ import shlex
 
 import pytest
 
+from pipersr_build import cli
 from pipersr_build.report import readme
 from tests.conftest import ROOT
 
@@ -16,11 +17,11 @@ def commands():
     return [shlex.split(line)[1:] for line in block[1].splitlines()]
 
 
-def test_every_command_of_the_readme_runs(pipersr_build, tmp_path):
+def test_every_command_of_the_readme_runs(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
     for words in commands():
         more = ["experiment=debug"] if words[0] in TAKES_SETTINGS else []
-        done = pipersr_build(tmp_path, *words, *more)
-        assert done.returncode == 0, (words, done.stderr)
+        assert cli.main([*words, *more]) == 0, (words, capfd.readouterr().err)
 
 
 def test_the_readmes_tables_are_what_the_records_say():
