@@ -3,7 +3,6 @@
 Defaults live here; the YAML files hold only what makes a variant differ from them.
 """
 
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,6 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from pipersr_build import models
 from pipersr_build.errors import InputError
+from pipersr_build.files import SAFE_NAME
 
 CORPORA = ("photos", "folder")
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -189,7 +189,7 @@ def check(config: Config) -> None:
     if not 0 < training.learning_rate < 1:
         raise _bad("training.learning_rate", training.learning_rate, "it must lie between 0 and 1")
     _at_least("export.image.tile", config.export.image.tile, 8)
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", config.name):
+    if not SAFE_NAME.fullmatch(config.name):
         raise _bad("name", config.name, "use letters, digits, '_', '-' and '.'")
 
 
@@ -209,8 +209,17 @@ def _without_folders(value: Any) -> Any:
 
 def command_line(name: str, words: Sequence[str]) -> str:
     """What the user typed, for a record: absolute paths are shortened to their last part."""
-    shown = [re.sub(r"(^|=)/\S*/(?=[^/])", r"\1", word) for word in words]
-    return shlex.join(["pipersr-build", name, *shown])
+    shown = (word.rpartition("=") for word in words)
+    return shlex.join(
+        ["pipersr-build", name, *(f"{key}{sign}{_last_part(value)}" for key, sign, value in shown)]
+    )
+
+
+def _last_part(value: str) -> str:
+    """A path without its folders if it is absolute; of a list of values, each."""
+    parts = (part.strip() for part in value.strip("[]").split(","))
+    kept = ",".join(Path(part).name if Path(part).is_absolute() else part for part in parts)
+    return f"[{kept}]" if value.startswith("[") else kept
 
 
 def _choice(key: str, value: str, allowed: Sequence[str]) -> None:

@@ -29,12 +29,6 @@ class BuildError(Exception):
         return "\n".join(lines)
 
 
-class GateError(BuildError):
-    """A gate failed: the thing was measured and is not good enough."""
-
-    exit_code = 1
-
-
 class InputError(BuildError):
     """Bad input or configuration: a file, a value or a key that cannot be used."""
 

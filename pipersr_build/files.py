@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from pipersr_build.errors import InputError
 
+SAFE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")  # may name a folder: no separator, no leading dot
+
 _FREE_SPACE = "free some space or choose another output folder"
 _PERMISSIONS = "choose another output folder or change its permissions"
 _ELSEWHERE = "choose another output folder"
@@ -18,6 +21,7 @@ _CAUSES = {
     errno.ENOSPC: ("the disk is full", _FREE_SPACE),
     errno.EDQUOT: ("the disk quota is used up", _FREE_SPACE),
     errno.EFBIG: ("the file would be larger than the system allows", _FREE_SPACE),
+    errno.ENAMETOOLONG: ("the name is too long for the file system", "choose a shorter name"),
     errno.EACCES: ("the folder cannot be written to", _PERMISSIONS),
     errno.EPERM: ("the folder cannot be written to", _PERMISSIONS),
     errno.EROFS: ("the file system is read-only", _ELSEWHERE),

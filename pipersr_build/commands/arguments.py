@@ -1,5 +1,6 @@
 """Split a command's words into paths and Hydra overrides."""
 
+import os
 import re
 from pathlib import Path
 
@@ -10,7 +11,7 @@ _OVERRIDE = re.compile(r"[+~]*[A-Za-z_][\w./@-]*=")
 
 def split(words: list[str]) -> tuple[list[Path], list[str]]:
     """Return (paths, overrides). `key=value` is an override unless a file of that name exists."""
-    overrides = [word for word in words if _OVERRIDE.match(word) and not Path(word).exists()]
+    overrides = [word for word in words if _OVERRIDE.match(word) and not os.path.exists(word)]  # noqa: PTH110
     paths = [Path(word) for word in words if word not in overrides]
     for path in paths:
         if str(path).startswith("-"):

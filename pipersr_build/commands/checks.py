@@ -74,7 +74,7 @@ def check_package(
         placement=placements[0],
         compute_plan=placements[1] if len(placements) > 1 else None,
     )
-    left, command = operations.get("batch_norm", 0), f"pipersr-build export {within}"
+    left, command = operations.get("batch_norm", 0), f"pipersr-build verify {within}"
     folded = judge("batch norms left", path.name, left, "at most", 0, "", command=command)
     return Checked(record, [folded, *parity_gates, *placement_gates])
 
@@ -90,7 +90,7 @@ def check_parity(
     """Parity in the MIL interpreter, and in Core ML where there is one (else `not measured`)."""
     records, gates = [], []
     name, kind = package.path.name, kind_of(package)
-    command = f"pipersr-build validate {within or name}"
+    command = f"pipersr-build validate {within or package.path}"
     tried = parity.probes(package, pictures)
     for make in (runners.interpreter, runners.core_ml):
         try:
@@ -115,8 +115,8 @@ def check_placement(
         measured = []
     name = package.path.name
     gates = [
-        prediction_gate(predicted, name, within),
-        plan_gate(measured[0] if measured else None, name, within),
+        prediction_gate(predicted, name, within or str(package.path)),
+        plan_gate(measured[0] if measured else None, name, within or str(package.path)),
     ]
     return [predicted, *measured], gates
 

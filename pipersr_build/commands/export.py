@@ -20,7 +20,9 @@ from pipersr_build.fusion.proof import TOLERANCE
 from pipersr_build.mil.census import census
 from pipersr_build.mil.package import open_package
 from pipersr_build.models.weights import Weights, load_weights, save_weights
+from pipersr_build.placement import rules
 from pipersr_build.progress import bar
+from pipersr_build.runtime.tiling import spans
 from pipersr_build.runtime.upscaler import HALO_KEY
 from pipersr_build.training.run import read_record
 
@@ -38,14 +40,33 @@ def main(words: list[str]) -> int:
     weights = load_weights(
         config.weights, config.model if arguments.names_group(overrides, "model") else None
     )
+    config.model = weights.config
     if not arguments.names_group(overrides, "name"):
         config.name = weights.name
     return export(config, weights, command_line("export", words))
 
 
+def preflight(config: Config) -> list[Contract]:
+    """Find what would stop an export before any time is spent; return the packages to make.
+
+    Raises:
+        InputError: a size, tile, chip or folder that cannot be used.
+    """
+    wanted = contracts(config.export)
+    rules.load().family(config.placement.chip)
+    if config.export.image.enabled:
+        spans(1, config.export.image.tile, models.facts(config.model).receptive_radius)
+    if config.evaluation.folder is not None and not Path(config.evaluation.folder).is_dir():
+        raise InputError(
+            "no such folder", where=f"evaluation.folder={config.evaluation.folder}", fix="check the path"
+        )
+    with publish.place(Path(config.exports), config.name):
+        return wanted
+
+
 def export(config: Config, weights: Weights, command: str) -> int:
     """Make, check and publish the packages that `config` asks for, and print the gates."""
-    wanted = contracts(config.export)
+    wanted = preflight(config)
     with publish.place(Path(config.exports), config.name) as where:
         record = publish.carry_over(where, _make(config, weights, wanted, where.stage, command))
         render(record, where.stage)
@@ -56,7 +77,7 @@ def export(config: Config, weights: Weights, command: str) -> int:
 
 def _make(config: Config, weights: Weights, wanted: list[Contract], stage: Path, command: str) -> Evidence:
     """Everything that an export consists of, in `stage`, but the renderings."""
-    fusion, deploy, fusion_gate = fold(weights.network)
+    fusion, deploy, fusion_gate = fold(weights.network, folder_shown(config))
     checked = _packages(config, weights, deploy, wanted, stage)
     save_weights(stage / publish.WEIGHTS, weights.network, weights.config, weights.name)
     measured, samples = quality.of_export(config, stage, checked)
@@ -102,7 +123,7 @@ def folder_shown(config: Config) -> str:
     return str(Path(exports.name if exports.is_absolute() else exports) / config.name)
 
 
-def fold(network: nn.Module) -> tuple[Fusion, nn.Module, Gate]:
+def fold(network: nn.Module, within: str) -> tuple[Fusion, nn.Module, Gate]:
     """Fold the batch norms in float64, prove the result equal, and return it in float32."""
     exact, folded = fold_batch_norms(network.double())
     proof = prove_equal(network, exact)
@@ -119,7 +140,7 @@ def fold(network: nn.Module) -> tuple[Fusion, nn.Module, Gate]:
         "at most",
         TOLERANCE,
         "of 1",
-        command="pipersr-build export weights=…",
+        command=f"pipersr-build export weights={within}/{publish.WEIGHTS}",
     )
     network.float()
     return record, exact.float(), gate

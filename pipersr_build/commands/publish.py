@@ -9,6 +9,7 @@ from pathlib import Path
 from pipersr_build import evidence, files
 from pipersr_build.errors import InputError
 from pipersr_build.evidence import Evidence
+from pipersr_build.progress import say
 
 EVIDENCE, REPORT, CARD, WEIGHTS, SAMPLES = (
     "evidence.json", "report.html", "MODEL_CARD.md", "weights.safetensors", "samples",
@@ -37,8 +38,9 @@ def place(root: Path, name: str) -> Iterator[Place]:
     Raises:
         InputError: `root` cannot be written to, or a folder of that name is not an export.
     """
-    target = root / name
-    before = None
+    target, parked, before = root / name, root / f".old-{name}", None
+    if parked.is_dir() and not target.exists():  # a kill between the two renames of an earlier exchange
+        parked.rename(target)
     if target.exists() and not target.is_dir():
         raise InputError(
             "a file stands where the export's folder is to be", where=target, fix="choose another name=…"
@@ -65,16 +67,26 @@ def carry_over(where: Place, new: Evidence) -> Evidence:
     made = {package.file for package in new.packages}
     same = where.before.weights_sha256 == new.weights_sha256
     old = [p for p in where.before.packages if p.file not in made] if same else []
-    kept = {p.file for p in old if (where.target / p.file).is_dir()}
+    kept = {p.file for p in old if _unchanged(where.target / p.file, p.sha256)}
+    dropped = sorted({p.file for p in old} - kept)
+    if dropped:
+        say(f"not kept, because they are not as their evidence says: {', '.join(dropped)}")
     known = OURS | {p.file for p in where.before.packages}
     foreign = {entry.name for entry in where.target.iterdir()} - known - made
-    for name in sorted(kept | foreign):
+    pictures = {SAMPLES} if same and not new.samples and (where.target / SAMPLES).is_dir() else set()
+    for name in sorted(kept | foreign | pictures):
         _copy(where.target / name, where.stage / name)
     gates = [gate for gate in where.before.gates if gate.subject in kept]
     return new.model_copy(update={
+        "quality": new.quality or (where.before.quality if same else []),
+        "samples": new.samples or (where.before.samples if pictures else []),
         "packages": [*new.packages, *(p for p in old if p.file in kept)],
         "gates": [*new.gates, *gates],
     })  # fmt: skip
+
+
+def _unchanged(package: Path, sha256: str) -> bool:
+    return package.is_dir() and files.sha256(package) == sha256
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -9,5 +9,6 @@ from pipersr_build.models.weights import load_weights
 def main(words: list[str]) -> int:
     """Train and export what the configuration describes; 0 if all gates passed, 1 if one failed."""
     config = load(arguments.overrides_only(words))
+    export.preflight(config)
     weights = train_network(config)
     return export.export(config, load_weights(weights), command_line("run", words))

@@ -34,10 +34,10 @@ class PiperSRConfig:
         Raises:
             ValueError: naming the key, its value and what is allowed.
         """
-        if self.blocks < 1:
-            raise ValueError(f"model.blocks is {self.blocks}; it must be at least 1")
-        if self.channels < 3:
-            raise ValueError(f"model.channels is {self.channels}; it must be at least 3 (red, green, blue)")
+        if not 1 <= self.blocks <= 256:
+            raise ValueError(f"model.blocks is {self.blocks}; it must lie between 1 and 256")
+        if not 3 <= self.channels <= 1024:  # three pass red, green and blue through
+            raise ValueError(f"model.channels is {self.channels}; it must lie between 3 and 1024")
         if self.scale not in (2, 3, 4):
             raise ValueError(f"model.scale is {self.scale}; it must be 2, 3 or 4")
         if self.activation not in ACTIVATIONS:

@@ -1,7 +1,7 @@
 """Weights on disk: a safetensors file that says in its metadata which network it belongs to."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -74,33 +74,45 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise InputError(f"not a readable safetensors file ({error})", where=path) from error
+    return tensors, _about(metadata.get(METADATA_KEY, ""), path)
+
+
+def _about(text: str, path: Path) -> dict[str, Any]:
+    """What the file says of itself: a format, a name that may name a folder, a model."""
     try:
-        about = json.loads(metadata[METADATA_KEY])
-    except (KeyError, ValueError) as error:
+        about = json.loads(text)
+    except ValueError:
+        about = None
+    if not isinstance(about, dict):
         raise InputError(
             "the weights file does not say which network it belongs to",
             where=path,
             fix="give weights that pipersr-build train wrote",
-        ) from error
-    return tensors, about
-
-
-def _config(about: dict[str, Any], path: Path) -> Any:
+        )
     if about.get("format") != FORMAT:
         raise InputError(
             f"weights format {about.get('format')} is not known (this version reads {FORMAT})",
             where=path,
             fix="use the toolkit version that wrote them",
         )
-    model = about.get("model", {})
-    family = models.FAMILIES.get(model.get("family"))
-    if family is None:
-        raise InputError(
-            f"the weights belong to an unknown network family {model.get('family')!r}", where=path
-        )
+    name = about.get("name")
+    if not isinstance(name, str) or not files.SAFE_NAME.fullmatch(name):
+        raise InputError(f"the weights file's run name {name!r} is not a name", where=path)
+    return about
+
+
+def _config(about: dict[str, Any], path: Path) -> Any:
+    model = about.get("model")
+    family = models.FAMILIES.get(str(model.get("family"))) if isinstance(model, dict) else None
+    if family is None or not isinstance(model, dict):
+        raise InputError(f"the weights belong to an unknown network family: {model!r}", where=path)
+    known = {field.name: type(field.default) for field in fields(family.config)}
+    wrong = [key for key, value in model.items() if type(value) is not known.get(key)]
     try:
+        if wrong:
+            raise ValueError(f"model.{wrong[0]} is {model[wrong[0]]!r}")
         return family.config(**model)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise InputError(f"the weights describe no valid network: {error}", where=path) from error
 
 

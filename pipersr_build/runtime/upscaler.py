@@ -45,8 +45,8 @@ def package_scale(package: Package) -> int:
 
 def halo(package: Package, tile: int) -> int:
     """The overlap that the package says it needs; an eighth of the tile where it says nothing."""
-    declared = package.spec.description.metadata.userDefined.get(HALO_KEY)
-    return int(declared) if declared else tile // 8
+    declared = package.spec.description.metadata.userDefined.get(HALO_KEY, "")
+    return int(declared) if declared.isdigit() else tile // 8
 
 
 def _image_pair(package: Package) -> tuple[Feature, Feature]:

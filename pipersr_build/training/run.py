@@ -11,6 +11,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from pydantic import ValidationError
 
 from pipersr_build import evidence, files, machine, models
 from pipersr_build.config import Config
@@ -88,7 +89,7 @@ def prepare(config: Config) -> Plan:
             (folder / stale).unlink(missing_ok=True)
         files.write_text(settings, json.dumps(wanted, indent=2) + "\n")
         return Plan(folder, None, 0)
-    if not settings.is_file() or json.loads(settings.read_text()) != wanted:
+    if not settings.is_file() or _read_json(settings) != wanted:
         raise InputError(
             "the folder holds an unfinished run with other settings",
             where=folder,
@@ -104,6 +105,14 @@ def _settings(config: Config) -> dict[str, Any]:
     parts = {key: asdict(getattr(config, key)) for key in ("model", "data", "training")}
     settings: dict[str, Any] = json.loads(json.dumps({**parts, "seed": config.seed}))
     return settings
+
+
+def _read_json(path: Path) -> Any:
+    """The file's content, or None where it is no JSON."""
+    try:
+        return json.loads(path.read_text())
+    except ValueError:
+        return None
 
 
 def _read_step(checkpoint: Path) -> int:
@@ -202,5 +211,12 @@ def read_record(weights: Path, sha256: str) -> evidence.Training | None:
     path = weights.with_name(RECORD)
     if not path.is_file():
         return None
-    record = evidence.Training.model_validate_json(path.read_bytes())
+    try:
+        record = evidence.Training.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise InputError(
+            "the training record beside the weights cannot be read",
+            where=path,
+            fix="move it away or train again",
+        ) from error
     return record if record.weights_sha256 == sha256 else None

@@ -131,6 +131,12 @@ def _levels(sr: np.ndarray) -> np.ndarray:
 
 def _difference(found: np.ndarray, expected: np.ndarray, peak: float) -> tuple[float | None, float]:
     """PSNR in dB (None where identical, -inf where not finite) and the largest difference."""
+    if found.shape != expected.shape:
+        raise InputError(
+            f"the package gives {found.shape}, the PyTorch network {expected.shape}",
+            where="output shape",
+            fix="give the weights that the package was made of: weights=FILE",
+        )
     error = found - expected
     if not np.isfinite(error).all():
         return -math.inf, math.inf

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipersr_build import cli
+from pipersr_build import cli, models
+from pipersr_build.models.pipersr import PiperSRConfig
+from pipersr_build.models.weights import save_weights
 
 
 @pytest.fixture
@@ -86,9 +88,46 @@ def test_weights_of_another_architecture(export, capsys):
     assert not (export / "other").exists()
 
 
+def test_validating_with_weights_of_another_scale(export, capsys, tmp_path):
+    config = PiperSRConfig(blocks=1, channels=8, scale=4)
+    save_weights(tmp_path / "w.safetensors", models.build(config), config, "x")
+    refused(
+        capsys,
+        ["validate", export / "exports/debug", f"weights={tmp_path}/w.safetensors"],
+        "the package gives",
+    )
+
+
+def test_a_damaged_training_record(export, capsys):
+    (export / "runs/debug/training.json").write_text("{}")
+    refused(
+        capsys,
+        ["export", f"weights={export}/runs/debug/weights.safetensors", f"exports={export}/e"],
+        "training.json",
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("export.image.tile=16", "halo"),
+        ("export.video.size=bogus", "bogus"),
+        ("placement.chip=h99", "h99"),
+        ("evaluation.folder=nowhere", "nowhere"),
+    ],
+)
+def test_settings_of_later_stages_are_refused_before_training(
+    setting, expected, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    refused(capsys, ["run", "experiment=debug", setting], expected)
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
+        (["train", f"name={'a' * 300}"], "name"),
         (["export"], "no weights"),
         (["export", "weights=none.safetensors"], "none.safetensors"),
         (["verify"], "no package"),

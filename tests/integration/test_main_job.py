@@ -9,9 +9,11 @@ import time
 
 import pytest
 
-from pipersr_build import cli, evidence, files
+from pipersr_build import cli, evidence, files, models
 from pipersr_build.mil.census import census
 from pipersr_build.mil.package import open_package
+from pipersr_build.models.pipersr import PiperSRConfig
+from pipersr_build.models.weights import save_weights
 
 PACKAGES = ["image_96", "video_64x36", "video_85x48", "video_96x54"]
 
@@ -97,6 +99,37 @@ def test_a_package_of_any_size_joins_the_export(debug_run, pipersr_build, tmp_pa
     assert package.interface.outputs[0].shape == (1, 3, 80, 144)
     record = evidence.load(export / "evidence.json")
     assert {p.file.removesuffix(".mlpackage") for p in record.packages} == {*PACKAGES, "video_72x40"}
+    assert len(record.quality) == 2
+    assert all((export / sample.ours).is_file() for sample in record.samples)
+    assert len(record.samples) == 3
+
+
+def test_a_package_that_is_no_longer_what_was_checked_is_not_kept(debug_run, tmp_path, monkeypatch, capfd):
+    folder = copy_of(debug_run, tmp_path)
+    monkeypatch.chdir(folder)
+    weights = folder / "exports/debug/video_64x36.mlpackage/Data/com.apple.CoreML/weights/weight.bin"
+    weights.write_bytes(weights.read_bytes()[:-64] + bytes(64))
+    words = ["export", "weights=runs/debug/weights.safetensors", "export=video", "export.video.size=72x40"]
+    assert cli.main(words) == 0
+    assert "not kept" in capfd.readouterr().err
+    record = evidence.load(folder / "exports/debug/evidence.json")
+    assert "video_64x36.mlpackage" not in {package.file for package in record.packages}
+    assert not (folder / "exports/debug/video_64x36.mlpackage").exists()
+
+
+def test_weights_of_another_scale_are_exported_as_what_they_are(tmp_path, monkeypatch):
+    config = PiperSRConfig(blocks=1, channels=8, scale=3, activation="relu")
+    save_weights(tmp_path / "w.safetensors", models.build(config), config, "triple")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["export", "weights=w.safetensors", "experiment=debug", "export=image"]) == 0
+    record = evidence.load(tmp_path / "exports/triple/evidence.json")
+    assert record.config["model"] == record.model == models.describe(config)
+    assert [(row.scale, row.dataset) for row in record.quality] == [(3, "photos, held out")] * 2
+    assert open_package(tmp_path / "exports/triple/image_96.mlpackage").interface.outputs[0].shape == (
+        288,
+        288,
+        3,
+    )
 
 
 def test_verify_validate_evaluate_and_report_work_on_the_export(debug_run, tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipersr_build import cli
-from pipersr_build.errors import BuildError, GateError, InputError, InterruptedRunError, MachineError
+from pipersr_build.errors import BuildError, InputError, InterruptedRunError, MachineError
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "help.txt"
 
@@ -50,7 +50,6 @@ def test_unknown_commands_and_options_are_refused(capsys):
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (GateError("g"), 1),
         (InputError("i"), 2),
         (MachineError("m"), 3),
         (InterruptedRunError("r"), 130),

@@ -66,7 +66,11 @@ def test_what_is_wrong_is_named_in_one_message(override, names):
 def test_records_hold_no_folders_of_this_machine(tmp_path):
     loaded = config.load(["data=folder", f"data.folder={tmp_path}/pictures", f"exports={tmp_path}"])
     assert str(tmp_path) not in str(config.plain(loaded))
-    shown = config.command_line(
-        "export", [f"weights={tmp_path}/w.safetensors", f"{tmp_path}/x.mlpackage", "a.b=1"]
-    )
-    assert shown == "pipersr-build export weights=w.safetensors x.mlpackage a.b=1"
+    words = [
+        f"weights={tmp_path}/a b/w x.safetensors",
+        f"{tmp_path}/x.mlpackage",
+        f"l=[{tmp_path}/y,/z/u]",
+        "a.b=1",
+    ]
+    shown = config.command_line("export", words)
+    assert shown == "pipersr-build export 'weights=w x.safetensors' x.mlpackage 'l=[y,u]' a.b=1"

@@ -150,15 +150,38 @@ VARIANTS = [
 ]
 
 
-@pytest.mark.parametrize("config", VARIANTS, ids=lambda c: f"{c.scale}x-{c.activation}-{c.norm}")
-@pytest.mark.parametrize("kind", ["image", "video"])
-def test_every_variant_exports_and_passes_parity(config, kind, tmp_path):
+def lively(config):
+    """A network whose blocks do something: in a new one the last norm's gain is zero."""
     torch.manual_seed(1)
     network = models.build(config).eval()
     with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if "body" in name:  # so that the blocks do something
-                parameter.add_(torch.randn_like(parameter) * 0.05)
+        network.tail.weight += torch.randn_like(network.tail.weight) * 0.05
+        for block in network.body:
+            for norm in (block.norm1, block.norm2):
+                if config.norm == "batch":
+                    norm.weight.uniform_(0.5, 1)
+                    norm.running_mean.uniform_(-0.1, 0.1)
+                    norm.running_var.uniform_(0.2, 0.4)
+            if config.norm == "none":
+                torch.nn.init.normal_(block.conv2.weight, std=0.1)
+    return network
+
+
+def test_parity_sees_one_convolution_of_the_body(tmp_path):
+    network = lively(PiperSRConfig(blocks=2, channels=16))
+    deploy, _ = fold_batch_norms(network)
+    with torch.no_grad():
+        deploy.body[1].conv2.weight.zero_()
+    wanted = contracts(ExportConfig(image=ImageExport(enabled=False), video=VideoExport(size="32x24")))
+    ((_, path),) = build(deploy, wanted, tmp_path, deployment="macOS13", title="t", metadata={})
+    photograph = [("chelsea", photos_corpus().holdout[0].rgb)]
+    assert check_parity(open_package(path), network, photograph)[1][0].verdict == "fail"
+
+
+@pytest.mark.parametrize("config", VARIANTS, ids=lambda c: f"{c.scale}x-{c.activation}-{c.norm}")
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_every_variant_exports_and_passes_parity(config, kind, tmp_path):
+    network = lively(config)
     deploy, _ = fold_batch_norms(network)
     wanted = ExportConfig(
         image=ImageExport(enabled=kind == "image", tile=24),

@@ -71,10 +71,17 @@ def test_weights_that_do_not_fit_are_refused(saved, change, message):
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
+        ([1], "does not say which network"),
         ({"format": 99}, "format 99"),
-        ({"format": 1, "model": {"family": "other"}}, "unknown network family"),
-        ({"format": 1, "model": {"family": "pipersr", "wings": 2}}, "no valid network"),
-        ({"format": 1, "model": {"family": "pipersr", "scale": 9}}, "no valid network"),
+        ({"format": 1, "model": {}}, "not a name"),
+        ({"format": 1, "name": "../../evil", "model": {}}, "not a name"),
+        ({"format": 1, "name": ["x"], "model": {}}, "not a name"),
+        ({"format": 1, "name": "x", "model": [1]}, "unknown network family"),
+        ({"format": 1, "name": "x", "model": {"family": ["x"]}}, "unknown network family"),
+        ({"format": 1, "name": "x", "model": {"family": "other"}}, "unknown network family"),
+        ({"format": 1, "name": "x", "model": {"family": "pipersr", "wings": 2}}, "no valid network"),
+        ({"format": 1, "name": "x", "model": {"family": "pipersr", "blocks": "6"}}, "no valid network"),
+        ({"format": 1, "name": "x", "model": {"family": "pipersr", "scale": 9}}, "no valid network"),
     ],
 )
 def test_metadata_that_describe_no_network_are_refused(saved, metadata, message):
