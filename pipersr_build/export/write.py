@@ -1,6 +1,7 @@
 """Write a converted model as a package whose bytes depend on the model alone."""
 
 import json
+import shutil
 import uuid
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,7 @@ def write_package(model: Any, path: Path, description: str, metadata: dict[str, 
     with write_errors(path):
         try:
             model.save(str(path))
-        except OSError:
-            raise
-        except Exception as error:  # the writer library reports a full disk in its own way
+        except shutil.Error as error:  # copying a folder collects its files' errors, without a number
             raise InputError(
                 f"the package could not be written ({error})",
                 where=path,
