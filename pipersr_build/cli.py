@@ -29,6 +29,13 @@ COMMANDS: dict[str, Command] = {
         "train, fold, export, validate, verify and report: the main job",
         "experiment=quickstart (default) takes about three minutes on two cores, experiment=debug seconds.",
     ),
+    "data": Command(
+        "data prepare|check|duplicates [key=value …]",
+        "prepare a corpus to train on: download, check, pack; only what is missing",
+        "data prepare data=div2k (or df2k, reference, folder, photos) packs the pictures in data/packed;\n"
+        "run again, it goes on where it stopped or says that all is there. data check reads them all back.\n"
+        "data duplicates FOLDER … looks for test pictures in the corpus. More: docs/data.md.",
+    ),
     "train": Command(
         "train [key=value …]",
         "train a network, or go on with an interrupted run of the same name",
@@ -53,9 +60,12 @@ COMMANDS: dict[str, Command] = {
         "weights.safetensors beside the package are used. On a Mac, Core ML is measured too.",
     ),
     "evaluate": Command(
-        "evaluate PACKAGE|WEIGHTS … [key=value …]",
+        "evaluate PACKAGE|WEIGHTS|CHECKPOINT|bicubic … [key=value …]",
         "PSNR and SSIM on pictures under a named protocol, beside bicubic",
-        "Pictures: the corpus' held-out ones, or evaluation.folder=FOLDER (HR files, or HR/ with LRx2/).",
+        "Pictures: the corpus' held-out ones; evaluation.folder=FOLDER or [FOLDER,FOLDER] (HR files, or HR/\n"
+        "with LRx2/, or several such folders inside); or evaluation.hr=FOLDER evaluation.lr=FOLDER.\n"
+        "evaluation.protocol=y_float|y_uint8|rgb_uint8|all. Writes quality.json and quality.svg into\n"
+        "evaluation.out=FOLDER (runs/evaluation/SUBJECT).",
     ),
     "report": Command(
         "report FOLDER …",

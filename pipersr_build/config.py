@@ -16,38 +16,86 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipersr_build import models
+from pipersr_build.data.degradations import parse
 from pipersr_build.errors import InputError
 from pipersr_build.files import SAFE_NAME
 
-CORPORA = ("photos", "folder")
-PRECISIONS = ("auto", "fp32", "bf16")
+CORPORA = ("photos", "folder", "reference", "div2k", "df2k")
+LR_MADE = ("once", "fly")
+CHOICES = {  # of the training settings
+    "precision": ("auto", "fp32", "bf16"),
+    "form": ("as_is", "folded"),
+    "start": ("nearest", "calibrated", "identity"),
+    "optimizer": ("adam", "adamw", "muon"),
+    "schedule": ("cosine", "multistep", "linear", "constant"),
+    "compile": ("auto", "on", "graphs", "off"),
+    "accelerator": ("auto", "cpu", "gpu"),
+}
+LOGS = ("csv", "tensorboard", "wandb")
 DEPLOYMENT_TARGETS = ("macOS13", "macOS14", "macOS15")
 PROTOCOLS = ("y_float", "y_uint8", "rgb_uint8")
+ALL_PROTOCOLS = "all"
 
 
 @dataclass
 class DataConfig:
     """Which pictures to train on and which to hold out."""
 
-    corpus: str = "photos"  # photos: shipped with scikit-image; folder: any tree of images
-    folder: str | None = None
-    holdout: Any = 10  # folder only: how many, taken evenly; or a list of names; or a file of them
+    corpus: str = "photos"  # photos: shipped with scikit-image; folder: any tree of images; see conf/data
+    folder: str | None = None  # where the images are; div2k, df2k: if they are already on the disk
+    holdout: Any = 10  # how many, taken evenly; or a list of names; or a file of them; null: the corpus' own
+    root: str = "data"  # downloads, unpacked images and packed corpora live here
+    lr: str = "once"  # once: LR pictures are made when the corpus is prepared; fly: for each patch
+    reductions: list[float] = field(default_factory=list)  # also train on copies reduced by these factors
+    reductions_least: int = 256  # HR pixels that a copy's smaller edge has at least
+    emphasis: Any = None  # {folder of the corpus: how much more often its pictures are sampled}
+    skip_broken: bool = False  # go on without images that cannot be read, naming them
+    skip_small: bool = False  # train without the pictures that are smaller than a patch
+    verify: bool = False  # prepare: read the packed pictures back and make damaged ones again
+    workers: int | None = None  # processes that prepare; None: one per core
+    mirror: str | None = None  # http(s) folder to download the archives from instead of their own addresses
+    archives: str | None = None  # another table of archives, in the form of data/archives.toml
+    resident: bool = False  # keep the corpus in the training device's memory and cut patches there
+    degradations: Any = field(default_factory=list)  # between HR and LR: [{kind: blur, …}, …]; none: bicubic
 
 
 @dataclass
 class TrainingConfig:
-    """The training schedule. Defaults are the quickstart's."""
+    """How to train. Defaults are the quickstart's."""
 
     steps: int = 700
-    batch: int = 16
+    batch: int = 16  # patches in an optimiser step, over all processes
     patch: int = 32  # LR pixels
+    stages: Any = None  # {from step: [patch, batch]}: other sizes later on (progressive patch size)
+    accumulate: int = 1  # parts that a batch is computed in, to save memory
+    form: str = "as_is"  # as_is; folded: train without batch norms, put measured ones in at the end
+    start: str = "nearest"  # how new weights begin: see models.start
+    initial: str | None = None  # weights to begin with instead (fine-tuning)
+    teacher: str | None = None  # weights of a larger network to learn from as well
+    teacher_weight: float = 0.5  # of the L1 distance to the teacher's output
+    loss: Any = "l1"  # l1, charbonnier, mse, fft, or a mapping from these to weights
+    optimizer: str = "adam"  # adam, adamw, muon (hidden kernels by Muon, the rest by Adam)
     learning_rate: float = 2e-3
-    warmup: int = 20  # steps of linear warm-up before the cosine
+    weight_decay: float = 0.0  # adamw, and Muon's kernels
+    schedule: str = "cosine"  # cosine, multistep, linear, constant
+    warmup: int = 20  # steps of linear warm-up
+    milestones: Any = field(default_factory=list)  # multistep: the steps at which gamma is applied
+    gamma: float = 0.5
+    decay_from: float = 0.5  # linear: the share of the steps after which the rate falls
     clip_gradient: float = 1.0  # norm; 0 switches it off
+    ema: float = 0.0  # decay of the averaged weights, which are then the ones judged and kept; 0: none
     precision: str = "auto"  # auto: bf16 where the processor has it, else fp32
-    validate_every: int = 100
-    log_every: int = 10
+    compile: str = "auto"  # torch.compile: auto (on a CUDA GPU), on, graphs (with CUDA graphs), off
+    accelerator: str = "auto"  # auto, cpu, gpu
+    devices: int = 1  # processes on each node
+    nodes: int = 1
     threads: int | None = None  # None: torch's own choice
+    validate_every: int = 100
+    checkpoint_every: int = 100
+    log_every: int = 10
+    keep_best: int = 1  # best weights by held-out PSNR that are kept; 0 keeps and publishes the last
+    samples: bool = False  # a sheet of held-out crops at every validation
+    logs: Any = field(default_factory=lambda: ["csv"])  # csv, tensorboard, wandb
 
 
 @dataclass
@@ -90,10 +138,13 @@ class PlacementConfig:
 
 @dataclass
 class EvaluationConfig:
-    """What to measure quality on, and how. Without a folder: the corpus' held-out pictures."""
+    """What to measure quality on, and how. Without pictures: the corpus' held-out ones."""
 
-    protocol: str = "y_float"
-    folder: str | None = None  # HR pictures, or a folder with HR/ and LRx2/
+    protocol: str = "y_float"  # y_float, y_uint8, rgb_uint8; where packages are judged also: all
+    folder: Any = None  # HR pictures, a folder with HR/ and LRx2/, one with several such, or a list of these
+    hr: str | None = None  # instead of folder: the true pictures …
+    lr: str | None = None  # … and the small ones; without these they are made
+    out: str | None = None  # where evaluate writes quality.json and quality.svg; runs/evaluation/…
 
 
 @dataclass
@@ -174,23 +225,123 @@ def check(config: Config) -> None:
     """
     data, training = config.data, config.training
     _choice("data.corpus", data.corpus, CORPORA)
-    _choice("training.precision", training.precision, PRECISIONS)
     _choice("target.deployment", config.target.deployment, DEPLOYMENT_TARGETS)
-    _choice("evaluation.protocol", config.evaluation.protocol, PROTOCOLS)
-    if data.corpus == "folder" and not data.folder:
-        raise _bad("data.folder", data.folder, "a folder of images is needed with data=folder")
+    _choice("evaluation.protocol", config.evaluation.protocol, (*PROTOCOLS, ALL_PROTOCOLS))
+    _check_pictures(config.evaluation)
+    _check_data(data)
     _at_least("seed", config.seed, 0)
-    for key in ("steps", "batch", "patch", "validate_every", "log_every"):
+    check_training(training)
+    _at_least("export.image.tile", config.export.image.tile, 8)
+    if not SAFE_NAME.fullmatch(config.name):
+        raise _bad("name", config.name, "use letters, digits, '_', '-' and '.'")
+
+
+def _check_data(data: DataConfig) -> None:
+    """The corpus' settings, each alone and together."""
+    _choice("data.lr", data.lr, LR_MADE)
+    if data.corpus in ("folder", "reference") and not data.folder:
+        why = f"a folder of images is needed with data={data.corpus}: data.folder=PATH"
+        raise _bad("data.folder", data.folder, why)
+    names = isinstance(data.holdout, list) and all(isinstance(name, str) for name in data.holdout)
+    number = isinstance(data.holdout, int) and not isinstance(data.holdout, bool)
+    if not (names or number or isinstance(data.holdout, str | None)):
+        raise _bad("data.holdout", data.holdout, "give a number, a list of names or a file of names")
+    if data.holdout is None and data.corpus == "folder":
+        raise _bad("data.holdout", None, "give a number of pictures, their names or a file of names")
+    wrong = [factor for factor in data.reductions if not 0 < factor < 1]
+    if wrong or len(set(data.reductions)) < len(data.reductions):
+        raise _bad("data.reductions", data.reductions, "give different factors between 0 and 1")
+    _at_least("data.reductions_least", data.reductions_least, 1)
+    _check_emphasis(data.emphasis)
+    if data.workers is not None:
+        _at_least("data.workers", data.workers, 1)
+    if data.mirror is not None and not data.mirror.startswith(("http://", "https://")):
+        raise _bad("data.mirror", data.mirror, "give an address that begins with http:// or https://")
+    if parse(data.degradations) is not None and data.resident:
+        why = "degradations work on the host: leave out data.degradations or give data.resident=false"
+        raise _bad("data.resident", True, why)
+
+
+def _check_emphasis(emphasis: Any) -> None:
+    """A mapping from folders to factors, or nothing."""
+    why = "give folders with factors from 0 on, for example {General100: 2}, or null"
+    if not isinstance(emphasis, dict | None):
+        raise _bad("data.emphasis", emphasis, why)
+    for factor in (emphasis or {}).values():
+        number = isinstance(factor, int | float) and not isinstance(factor, bool)
+        if not number or not 0 <= factor < float("inf"):
+            raise _bad("data.emphasis", emphasis, why)
+
+
+def _check_pictures(evaluation: EvaluationConfig) -> None:
+    """The pictures to measure on are given in one way, and as paths."""
+    folders = evaluation_folders(evaluation)
+    if isinstance(evaluation.folder, dict) or (evaluation.folder is not None and not all(folders)):
+        raise _bad("evaluation.folder", evaluation.folder, "give a folder or a list: [first,second]")
+    if folders and (evaluation.hr or evaluation.lr):
+        raise _bad("evaluation.folder", evaluation.folder, "give it, or evaluation.hr and lr, not both")
+    if evaluation.lr and not evaluation.hr:
+        raise _bad("evaluation.lr", evaluation.lr, "it needs evaluation.hr, the true pictures")
+
+
+def evaluation_folders(evaluation: EvaluationConfig) -> list[str]:
+    """`evaluation.folder` as a list, empty where there is none; an empty name stands for no name."""
+    given = evaluation.folder
+    if given is None:
+        return []
+    items = given if isinstance(given, list) else [given]
+    return ["" if item is None else str(item) for item in items] or [""]
+
+
+def check_training(training: TrainingConfig) -> None:
+    """Checks of the training settings; see `check`."""
+    for key, allowed in CHOICES.items():
+        _choice(f"training.{key}", getattr(training, key), allowed)
+    for key in ("steps", "batch", "patch", "accumulate", "devices", "nodes", "validate_every",
+                "checkpoint_every", "log_every"):  # fmt: skip
         _at_least(f"training.{key}", getattr(training, key), 1)
-    _at_least("training.warmup", training.warmup, 0)
-    _at_least("training.clip_gradient", training.clip_gradient, 0)
+    for key in ("warmup", "clip_gradient", "weight_decay", "ema", "teacher_weight", "keep_best"):
+        _at_least(f"training.{key}", getattr(training, key), 0)
     if training.threads is not None:
         _at_least("training.threads", training.threads, 1)
     if not 0 < training.learning_rate < 1:
         raise _bad("training.learning_rate", training.learning_rate, "it must lie between 0 and 1")
-    _at_least("export.image.tile", config.export.image.tile, 8)
-    if not SAFE_NAME.fullmatch(config.name):
-        raise _bad("name", config.name, "use letters, digits, '_', '-' and '.'")
+    if not training.ema < 1:
+        raise _bad("training.ema", training.ema, "it must be less than 1")
+    for key in ("gamma", "decay_from"):
+        if not 0 <= getattr(training, key) <= 1:
+            raise _bad(f"training.{key}", getattr(training, key), "it must lie between 0 and 1")
+    parts = training.accumulate * training.devices * training.nodes
+    if training.batch % parts:
+        raise _bad("training.batch", training.batch,
+                   f"it must be a multiple of accumulate x devices x nodes = {parts}")  # fmt: skip
+    _check_list("training.logs", training.logs, LOGS)
+    _check_stages(training)
+
+
+def _check_list(key: str, values: Any, allowed: Sequence[str]) -> None:
+    if not isinstance(values, list):
+        raise _bad(key, values, "give a list, for example [csv,tensorboard]")
+    for value in values:
+        _choice(key, value, allowed)
+
+
+def _check_stages(training: TrainingConfig) -> None:
+    """{step: [patch, batch]} with whole numbers, and milestones that are whole numbers."""
+    stages = training.stages or {}
+    fix = "give {step: [patch, batch], ...} with whole positive numbers"
+    if not isinstance(stages, dict):
+        raise _bad("training.stages", stages, fix)
+    for step, pair in stages.items():
+        sizes = list(pair) if isinstance(pair, list | tuple) else []
+        if len(sizes) != 2 or not all(type(n) is int and n > 0 for n in (step, *sizes)):
+            raise _bad("training.stages", stages, fix)
+        parts = training.accumulate * training.devices * training.nodes
+        if sizes[1] % parts:
+            raise _bad("training.stages", stages, f"batches must be multiples of {parts}")
+    milestones = training.milestones
+    if not isinstance(milestones, list) or not all(type(n) is int and n > 0 for n in milestones):
+        raise _bad("training.milestones", milestones, "give a list of steps")
 
 
 def plain(config: Config) -> dict[str, Any]:

@@ -119,10 +119,32 @@ class ValidationPoint(Record):
     psnr: float
 
 
+class Leg(Record):
+    """The steps that one process trained between a start or resumption and the next."""
+
+    first_step: int
+    last_step: int = 0
+    seconds: float = 0.0
+    device: str
+    processes: int = 1
+    threads: int
+    torch: str
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+
+
 class Training(Record):
     """How the weights came to be."""
 
     steps: int
+    chosen_step: int = Field(default=0, description="whose weights were kept: the best by `validation`")
+    chosen_psnr: float | None = Field(default=None, description="dB on the held-out pictures")
+    optimizer: str = "adam"
+    schedule: str = "cosine"
+    ema: float = 0.0
+    form: str = "as_is"
+    legs: list[Leg] = []
+    settings: dict[str, Any] = Field(default={}, description="the configuration, without folders")
     seconds: float
     precision: str
     device: str

@@ -13,8 +13,9 @@ from pipersr_build import models
 from pipersr_build.benchmark.record import Figure
 from pipersr_build.config import Config, load
 from pipersr_build.data.corpus import photos_corpus
-from pipersr_build.training.module import BETAS
-from pipersr_build.training.run import precision, train
+from pipersr_build.training.optimizers import BETAS
+from pipersr_build.training.run import train
+from pipersr_build.training.trainer import precision
 
 STEPS = 240
 WARM_UP = 40

@@ -9,13 +9,13 @@ from pipersr_build import files, machine, models
 from pipersr_build.commands import arguments, publish, quality
 from pipersr_build.commands.checks import Checked, Pictures, check_package
 from pipersr_build.commands.render import render, show
-from pipersr_build.config import Config, command_line, load, plain
+from pipersr_build.config import Config, command_line, evaluation_folders, load, plain
 from pipersr_build.data.corpus import photos_corpus
 from pipersr_build.errors import InputError
 from pipersr_build.evidence import CensusComparison, Evidence, Fusion, Gate, judge
 from pipersr_build.export.build import build, build_for_census, contracts
 from pipersr_build.export.contracts import Contract
-from pipersr_build.fusion import fold_batch_norms, prove_equal
+from pipersr_build.fusion import collapse_branches, count_batch_norms, deploy, prove_equal
 from pipersr_build.fusion.proof import TOLERANCE
 from pipersr_build.mil.census import census
 from pipersr_build.mil.package import open_package
@@ -56,10 +56,9 @@ def preflight(config: Config) -> list[Contract]:
     rules.load().family(config.placement.chip)
     if config.export.image.enabled:
         spans(1, config.export.image.tile, models.facts(config.model).receptive_radius)
-    if config.evaluation.folder is not None and not Path(config.evaluation.folder).is_dir():
-        raise InputError(
-            "no such folder", where=f"evaluation.folder={config.evaluation.folder}", fix="check the path"
-        )
+    for folder in evaluation_folders(config.evaluation):
+        if not Path(folder).is_dir():
+            raise InputError("no such folder", where=f"evaluation.folder={folder}", fix="check the path")
     with publish.place(Path(config.exports), config.name):
         return wanted
 
@@ -77,8 +76,8 @@ def export(config: Config, weights: Weights, command: str) -> int:
 
 def _make(config: Config, weights: Weights, wanted: list[Contract], stage: Path, command: str) -> Evidence:
     """Everything that an export consists of, in `stage`, but the renderings."""
-    fusion, deploy, fusion_gate = fold(weights.network, folder_shown(config))
-    checked = _packages(config, weights, deploy, wanted, stage)
+    fusion, deployed, fusion_gate = fold(weights.network, folder_shown(config))
+    checked = _packages(config, weights, deployed, wanted, stage)
     save_weights(stage / publish.WEIGHTS, weights.network, weights.config, weights.name)
     measured, samples = quality.of_export(config, stage, checked)
     return Evidence(
@@ -89,7 +88,7 @@ def _make(config: Config, weights: Weights, wanted: list[Contract], stage: Path,
         config=plain(config),
         training=read_record(weights.path, weights.sha256),
         fusion=fusion,
-        censuses=count_operations(weights.network, deploy, stage, config.target.deployment),
+        censuses=count_operations(weights.network, deployed, stage, config.target.deployment),
         packages=[item.record for item in checked],
         quality=measured,
         samples=samples,
@@ -98,7 +97,7 @@ def _make(config: Config, weights: Weights, wanted: list[Contract], stage: Path,
 
 
 def _packages(
-    config: Config, weights: Weights, deploy: nn.Module, wanted: list[Contract], stage: Path
+    config: Config, weights: Weights, deployed: nn.Module, wanted: list[Contract], stage: Path
 ) -> list[Checked]:
     """Convert, write and check the packages one after the other."""
     facts = models.facts(weights.config)
@@ -107,7 +106,7 @@ def _packages(
     pictures: Pictures = [(picture.name, picture.rgb) for picture in photos_corpus().holdout[:2]]
     checked = []
     with bar("export and check", 2 * len(wanted)) as shown:
-        made = build(deploy, wanted, stage, deployment=target, title=facts.title, metadata=metadata)
+        made = build(deployed, wanted, stage, deployment=target, title=facts.title, metadata=metadata)
         for contract, path in made:
             shown.advance(note=f"checking {contract.name}")
             checked.append(
@@ -124,13 +123,13 @@ def folder_shown(config: Config) -> str:
 
 
 def fold(network: nn.Module, within: str) -> tuple[Fusion, nn.Module, Gate]:
-    """Fold the batch norms in float64, prove the result equal, and return it in float32."""
-    exact, folded = fold_batch_norms(network.double())
+    """Collapse branches and fold batch norms in float64, prove it exact, and return it in float32."""
+    exact = deploy(network.double())
     proof = prove_equal(network, exact)
     record = Fusion(
         parameters_before=models.parameters(network),
         parameters_after=models.parameters(exact),
-        batch_norms_folded=folded,
+        batch_norms_folded=count_batch_norms(network) - count_batch_norms(exact),
         max_abs_error=proof.max_abs_error,
     )
     gate = judge(
@@ -147,15 +146,18 @@ def fold(network: nn.Module, within: str) -> tuple[Fusion, nn.Module, Gate]:
 
 
 def count_operations(
-    trained: nn.Module, deploy: nn.Module, folder: Path, deployment: str
+    trained: nn.Module, deployed: nn.Module, folder: Path, deployment: str
 ) -> list[CensusComparison]:
-    """Operations before and after folding, counted on written packages with float32 and Float16 I/O."""
-    comparisons = []
+    """Operations before and after folding, counted on written packages with float32 and Float16 I/O.
+
+    Branches are no operations: a convolution runs their sum in training too.
+    """
+    comparisons, plain = [], collapse_branches(trained)
     with files.staging(folder) as scratch:
         for io in (np.float32, np.float16):
             before, after = (
                 census(open_package(build_for_census(network, scratch, deployment, io)).main)
-                for network in (trained, deploy)
+                for network in (plain, deployed)
             )
             comparisons.append(CensusComparison(io=f"{io.__name__} tensors", before=before, after=after))
     return comparisons

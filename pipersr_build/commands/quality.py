@@ -7,7 +7,7 @@ import numpy as np
 from pipersr_build import files
 from pipersr_build.commands.checks import Checked
 from pipersr_build.commands.evaluate import measure
-from pipersr_build.commands.pictures import test_set_of
+from pipersr_build.commands.pictures import test_sets_of
 from pipersr_build.commands.publish import SAMPLES
 from pipersr_build.config import Config
 from pipersr_build.data.images import save_png
@@ -23,30 +23,44 @@ MOST_SAMPLES = 4
 
 
 def of_export(config: Config, stage: Path, checked: list[Checked]) -> tuple[list[Quality], list[Sample]]:
-    """Bicubic and the image package on the configured pictures; nothing where no image package is made."""
+    """Bicubic and the image package on the configured pictures; nothing where no image package is made.
+
+    The samples are the first test set's.
+    """
     images = [item.record.file for item in checked if item.record.contract == "image"]
     if not images:
         return [], []
-    pictures = test_set_of(config)
-    ours = Remembering(package_upscaler(open_package(stage / images[0])))
-    rows = [
-        measure(bicubic(pictures.scale), pictures, config, "bicubic"),
-        measure(ours, pictures, config, images[0]),
+    sets = test_sets_of(config)
+    ours = Remembering(package_upscaler(open_package(stage / images[0])), MOST_SAMPLES)
+    measured = [
+        (
+            measure(bicubic(pictures.scale), pictures, config, "bicubic"),
+            measure(ours, pictures, config, images[0]),
+        )
+        for pictures in sets
     ]
-    return rows, _samples(pictures, ours, rows, files.make_folder(stage / SAMPLES))
+    rows = [
+        row
+        for pair in measured
+        for under_one_protocol in zip(*pair, strict=True)
+        for row in under_one_protocol
+    ]
+    return rows, _samples(sets[0], ours, rows[:2], files.make_folder(stage / SAMPLES))
 
 
 class Remembering:
-    """An upscaler that keeps its results, so that samples need no second run."""
+    """An upscaler that keeps its first results, so that samples need no second run."""
 
-    def __init__(self, upscale: Upscaler) -> None:
-        self._upscale = upscale
+    def __init__(self, upscale: Upscaler, most: int) -> None:
+        self._upscale, self._most = upscale, most
         self.results: list[np.ndarray] = []
 
     def __call__(self, lr: np.ndarray) -> np.ndarray:
-        """Upscale and keep the result, in the order of the calls."""
-        self.results.append(self._upscale(lr))
-        return self.results[-1]
+        """Upscale, and keep the result if it is one of the first."""
+        sr = self._upscale(lr)
+        if len(self.results) < self._most:
+            self.results.append(sr)
+        return sr
 
 
 def _samples(pictures: TestSet, ours: Remembering, rows: list[Quality], folder: Path) -> list[Sample]:

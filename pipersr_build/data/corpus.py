@@ -1,32 +1,97 @@
 """Which pictures a network learns from and which are held out to judge it."""
 
-import difflib
-import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
-from pipersr_build.data.images import list_images, load_rgb
-from pipersr_build.data.photos import load_photos
-from pipersr_build.data.pictures import Picture
+import numpy as np
+from numpy.typing import NDArray
+
+from pipersr_build.data.contents import Family, Packs, families, open_packs, recipe_for
+from pipersr_build.data.fly import SmallOnTheFly
+from pipersr_build.data.holdout import Holdout
+from pipersr_build.data.making import Job, Recipe, do
+from pipersr_build.data.members import Member, Terms, broken_images, factors, fingerprint_of, usable
+from pipersr_build.data.packed import digest_of
+from pipersr_build.data.pictures import Pair, Picture
+from pipersr_build.data.resize import crop_to_multiple, downscale
+from pipersr_build.data.sources import Sources, folder_sources, photos_sources
 from pipersr_build.errors import InputError
+from pipersr_build.progress import track
 
 Progress = Callable[[int, int, str], None]  # pictures done, pictures in all, the one just done
 
-_SHOWN = 5
+_MANY = 100  # small pictures that take long enough to show a bar
+
+
+@dataclass(frozen=True, eq=False)
+class Small:
+    """Ready LR pictures of one scale, by the names of their HR pictures."""
+
+    scale: int
+    by_name: Mapping[str, NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
     """Pictures to train on and pictures held out, none of them in both.
 
-    `fingerprint` is the SHA-256 of the names, sizes and pixels of both lists in their order.
+    Args:
+        name: for records.
+        train: to learn from, reduced copies (`name@0.8`) behind their originals.
+        holdout: to judge by.
+        fingerprint: SHA-256 of the names, sizes and pixels of both lists in their order.
+        emphasis: of each training picture, how much more often it is sampled; by default 1.
+        small: LR pictures that are ready.
+        fly: LR pictures that are not ready are made for each patch when it is cut, not kept.
     """
 
     name: str
     train: list[Picture]
     holdout: list[Picture]
     fingerprint: str
+    emphasis: list[float] = field(default_factory=list)
+    small: Small | None = None
+    fly: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.emphasis:
+            object.__setattr__(self, "emphasis", [1.0] * len(self.train))
+
+    def training_pairs(self, scale: int) -> list[Pair]:
+        """The training pictures with their small versions: packed ones where there are, else made.
+
+        HR is the picture without the rows and columns beyond a multiple of `scale`, not copied. With
+        `fly` the LR pictures are `SmallOnTheFly`, of which one can take shape, parts and `numpy.asarray`.
+
+        Raises:
+            InputError: a picture is smaller than `scale` pixels.
+        """
+        if self.fly:
+            return [_pair_on_the_fly(picture, scale, self._ready(picture, scale)) for picture in self.train]
+        return self._pairs(self.train, scale)
+
+    def holdout_pairs(self, scale: int) -> list[Pair]:
+        """The held-out pictures with their small versions, packed or made; these can be written to.
+
+        Raises:
+            InputError: a picture is smaller than `scale` pixels.
+        """
+        pairs = self._pairs(self.holdout, scale)
+        return [Pair(pair.name, pair.lr.copy(), pair.hr) for pair in pairs]
+
+    def _pairs(self, pictures: Sequence[Picture], scale: int) -> list[Pair]:
+        ready = [self._ready(picture, scale) for picture in pictures]
+        many = sum(lr is None for lr in ready) >= _MANY
+        both = list(zip(pictures, ready, strict=True))
+        shown = track("making LR pictures", both, len(both)) if many else both
+        return [_pair(picture, scale, lr) for picture, lr in shown]
+
+    def _ready(self, picture: Picture, scale: int) -> NDArray[np.uint8] | None:
+        if self.small is None or self.small.scale != scale:
+            return None
+        return self.small.by_name.get(picture.name)
 
 
 def photos_corpus(*, minimum: int = 1) -> Corpus:
@@ -35,126 +100,137 @@ def photos_corpus(*, minimum: int = 1) -> Corpus:
     Raises:
         InputError: one is smaller than `minimum` pixels in height or width, or is not installed.
     """
-    photos = load_photos()
-    train = [Picture(photo.name, photo.rgb) for photo in photos if photo.split == "train"]
-    holdout = [Picture(photo.name, photo.rgb) for photo in photos if photo.split == "holdout"]
-    return _corpus("photos", train, holdout, minimum, "the photographs inside scikit-image")
+    return read_corpus(photos_sources(), terms=Terms(minimum))
 
 
 def folder_corpus(
-    folder: Path,
-    holdout: int | str | Path | Sequence[str],
-    *,
-    minimum: int = 1,
-    progress: Progress | None = None,
+    folder: Path, holdout: Holdout, *, minimum: int = 1, progress: Progress | None = None
 ) -> Corpus:
     """Every image below `folder`, named by its path relative to `folder`, with `/` between the parts.
 
     Args:
         folder: a tree of images.
-        holdout: a number of pictures, taken evenly from the sorted list; or their names; or a text
-            file of names, one on a line, relative to `folder` or to the file's own folder (empty
-            lines and lines that begin with # are skipped).
+        holdout: see `holdout.held_out`.
         minimum: the least height and width that a picture may have, in pixels.
         progress: called after each picture.
 
     Raises:
-        InputError: the folder or an image cannot be read, a name is unknown, nothing would be left to
-            train on or to hold out, a picture is too small, or a held-out picture is also trained on.
+        InputError: see `read_corpus` and `sources.folder_sources`.
     """
-    folder = Path(folder)
-    paths = {path.relative_to(folder).as_posix(): path for path in list_images(folder)}
-    held = _held_out(holdout, list(paths), folder)
-    pictures: list[Picture] = []
-    for name, path in paths.items():
-        pictures.append(Picture(name, load_rgb(path)))
+    return read_corpus(folder_sources(folder, holdout), terms=Terms(minimum), progress=progress)
+
+
+def read_corpus(
+    sources: Sources,
+    recipe: Recipe | None = None,
+    terms: Terms | None = None,
+    *,
+    fly: bool = False,
+    progress: Progress | None = None,
+) -> Corpus:
+    """A corpus read from its image files, all of it into memory.
+
+    Args:
+        sources: the image files.
+        recipe: the reduced copies to make of training pictures.
+        terms: which of the pictures are taken.
+        fly: see `Corpus`.
+        progress: called after each image.
+
+    Raises:
+        InputError: images cannot be read (all are named), nothing would be left to train on or to hold
+            out, a picture is too small, a held-out picture is also trained on, or `terms.emphasis`
+            names a folder that is not there.
+    """
+    recipe, terms = replace(recipe or Recipe(), scale=None), terms or Terms()
+    members: list[Member] = []
+    broken: dict[str, str] = {}
+    for done, source in enumerate(sources.images, 1):
+        result = do(Job(source.name, "", source.path, recipe_for(source, recipe)))
+        members += [
+            Member(Picture(made.name, made.rgb), made.sha256, source.held, made.name != source.name)
+            for made in result.made
+        ]
+        broken |= {source.name: result.broken} if result.broken else {}
         if progress is not None:
-            progress(len(pictures), len(paths), name)
-    train = [picture for picture in pictures if picture.name not in held]
-    kept = [picture for picture in pictures if picture.name in held]
-    return _corpus(folder.resolve().name, train, kept, minimum, folder)
+            progress(done, len(sources.images), source.name)
+    if broken and not terms.skip_broken:
+        raise broken_images(broken, sources.where)
+    return replace(_assemble(sources, members, terms), fly=fly)
+
+
+def packed_corpus(
+    sources: Sources, folder: Path, recipe: Recipe, terms: Terms | None = None
+) -> Corpus | None:
+    """A corpus opened from its packs, its pictures read-only views of the memory maps.
+
+    Args:
+        sources: the image files; official ones need not be on the disk any more.
+        folder: of the packs.
+        recipe: what was to be prepared; without a scale LR pictures are made on the fly.
+        terms: which of the pictures are taken.
+
+    Returns:
+        The corpus, or None where it is not prepared, or not as wanted, or its images have changed since.
+
+    Raises:
+        InputError: the index is damaged, or see `read_corpus`.
+    """
+    packs, terms = open_packs(folder, recipe), terms or Terms()
+    found = families(sources, packs, recipe)
+    if any(family.lacks(terms.skip_broken) for family in found):
+        return None
+    members = [member for family in found for member in _members(family, packs)]
+    corpus = _assemble(sources, members, terms)
+    if packs.small is None or recipe.scale is None:
+        return replace(corpus, fly=True)
+    small = {name: packs.small.rgb(entry) for family in found for name, entry in family.small.items()}
+    _check_small([*corpus.train, *corpus.holdout], small, recipe.scale, folder)
+    return replace(corpus, small=Small(recipe.scale, small))
 
 
 def fingerprint(train: Sequence[Picture], holdout: Sequence[Picture]) -> str:
-    """SHA-256 over both lists: names, sizes and pixels in order."""
-    digest = hashlib.sha256()
-    for split, pictures in (("train", train), ("holdout", holdout)):
-        for picture in pictures:
-            digest.update(f"{split}\0{picture.name}\0{picture.size}\0".encode())
-            digest.update(picture.rgb.tobytes())
-    return digest.hexdigest()
+    """SHA-256 over both lists: names, sizes and pixels (by their own digests) in order."""
+    lists = ((False, train), (True, holdout))
+    return fingerprint_of(
+        [Member(picture, digest_of(picture.rgb), held) for held, pictures in lists for picture in pictures]
+    )
 
 
-def _corpus(name: str, train: list[Picture], holdout: list[Picture], minimum: int, where: object) -> Corpus:
-    _check_sizes([*train, *holdout], minimum, where)
-    _check_apart(train, holdout, where)
-    return Corpus(name, train, holdout, fingerprint(train, holdout))
+def _assemble(sources: Sources, members: list[Member], terms: Terms) -> Corpus:
+    taken = usable(members, terms, sources.where)
+    return Corpus(
+        sources.name,
+        [member.picture for member in taken if not member.held],
+        [member.picture for member in taken if member.held],
+        fingerprint_of(taken),
+        factors(members, taken, terms.emphasis),
+    )
 
 
-def _held_out(holdout: int | str | Path | Sequence[str], names: list[str], folder: Path) -> set[str]:
-    if isinstance(holdout, int):
-        held = _evenly(names, holdout)
-    elif isinstance(holdout, str | Path):
-        held = _known(_read_names(Path(holdout), names, folder), names, holdout)
-    else:
-        held = _known(holdout, names, folder)
-    if not held:
-        raise InputError("no picture is held out", where=folder, fix="hold out one picture at least")
-    if len(held) == len(names):
-        what = f"all {len(names)} pictures are held out, nothing is left to train on"
-        raise InputError(what, where=folder, fix="hold out fewer or add pictures")
-    return held
+def _members(family: Family, packs: Packs) -> Iterator[Member]:
+    for entry in family.pictures:
+        picture = Picture(entry.name, packs.hr.rgb(entry))
+        yield Member(picture, entry.sha256, family.source.held, entry.name != family.source.name)
 
 
-def _evenly(names: list[str], count: int) -> set[str]:
-    """`count` names at equal distances in the sorted list, all of them if there are not more."""
-    count = max(0, min(count, len(names)))
-    return {names[index * len(names) // count] for index in range(count)}
+def _check_small(
+    pictures: Sequence[Picture], small: Mapping[str, NDArray[np.uint8]], scale: int, where: Path
+) -> None:
+    for picture in pictures:
+        lr, (height, width) = small.get(picture.name), picture.rgb.shape[:2]
+        if lr is not None and lr.shape[:2] != (height // scale, width // scale):
+            what = f"{picture.name} has {picture.size} pixels, its LR picture {lr.shape[1]}x{lr.shape[0]}"
+            fix = "delete the folder and prepare the corpus again"
+            raise InputError(what, where=where, fix=fix)
 
 
-def _read_names(file: Path, names: list[str], folder: Path) -> list[str]:
-    """The names in a list file, each as the corpus knows it where it does."""
-    try:
-        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        fix = "give a text file with one name on a line"
-        raise InputError("the list of held-out pictures cannot be read", where=file, fix=fix) from error
-    here, top = file.resolve().parent, folder.resolve()
-    wanted = []
-    for line in (line for line in lines if line and not line.startswith("#")):
-        beside = here / line
-        known = line in names or not beside.is_relative_to(top)
-        wanted.append(line if known else beside.relative_to(top).as_posix())
-    return wanted
+def _pair(picture: Picture, scale: int, lr: NDArray[np.uint8] | None) -> Pair:
+    hr = crop_to_multiple(picture.rgb, scale)
+    return Pair(picture.name, downscale(hr, scale) if lr is None else lr, hr)
 
 
-def _known(wanted: Iterable[str], names: list[str], where: object) -> set[str]:
-    held = set(wanted)
-    for name in sorted(held - set(names)):
-        close = difflib.get_close_matches(name, names, n=1)
-        fix = f"did you mean {close[0]}?" if close else f"names look like this: {names[0]}"
-        raise InputError(f"no picture is called {name}, so it cannot be held out", where=where, fix=fix)
-    return held
-
-
-def _check_sizes(pictures: list[Picture], minimum: int, where: object) -> None:
-    small = [picture for picture in pictures if min(picture.rgb.shape[:2]) < minimum]
-    if small:
-        shown = ", ".join(f"{picture.name} ({picture.size})" for picture in small[:_SHOWN])
-        more = f" and {len(small) - _SHOWN} more" if len(small) > _SHOWN else ""
-        what = f"smaller than the {minimum}x{minimum} pixels needed: {shown}{more}"
-        raise InputError(what, where=where, fix="remove them or choose a smaller patch")
-
-
-def _check_apart(train: list[Picture], holdout: list[Picture], where: object) -> None:
-    """A picture that is trained on says nothing when it is held out, whatever its name."""
-    trained = {_pixels(picture): picture.name for picture in train}
-    for picture in holdout:
-        twin = trained.get(_pixels(picture))
-        if twin is not None:
-            what = f"{picture.name} is held out, but {twin}, which is trained on, is the same picture"
-            raise InputError(what, where=where, fix="remove one of them or hold out both")
-
-
-def _pixels(picture: Picture) -> tuple[str, bytes]:
-    return picture.size, hashlib.sha256(picture.rgb.tobytes()).digest()
+def _pair_on_the_fly(picture: Picture, scale: int, lr: NDArray[np.uint8] | None) -> Pair:
+    hr = crop_to_multiple(picture.rgb, scale)
+    made = cast(NDArray[np.uint8], SmallOnTheFly(hr, scale))
+    return Pair(picture.name, made if lr is None else lr, hr)

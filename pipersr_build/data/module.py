@@ -1,6 +1,8 @@
 """The sampler and the held-out pictures as Lightning wants them."""
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
 
 import lightning.pytorch as pl
 import numpy as np
@@ -10,9 +12,15 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from pipersr_build.data.pictures import Pair
-from pipersr_build.data.sampler import PatchSampler
 
 Batch = tuple[Tensor, Tensor]
+
+
+class Sampler(Protocol):
+    """What makes batches: `PatchSampler` or `ResidentSampler`."""
+
+    def batch(self, step: int, rank: int = 0, world: int = 1) -> Batch:
+        """Slice `rank` of the `world` slices of the step's global batch."""
 
 
 class PatchData(pl.LightningDataModule):
@@ -22,20 +30,33 @@ class PatchData(pl.LightningDataModule):
     the batch after the last optimizer step. Batches that were seen since that step (in the middle of an
     accumulation) are seen again; save checkpoints after optimizer steps.
 
+    An optimizer step learns from one global batch of (batch of the sampler) x processes x `accumulate`
+    patches: however these are divided, they are the same patches.
+
     Args:
-        sampler: makes the batches.
+        sampler: makes the batches; or several, each by the optimizer step from which on it is asked,
+            one of them 0 (`PatchSampler.resized`).
         holdout: the pictures for validation, in order, if Lightning is to validate.
         accumulate: batches per optimizer step, the trainer's `accumulate_grad_batches`.
     """
 
-    def __init__(self, sampler: PatchSampler, holdout: Sequence[Pair] = (), accumulate: int = 1) -> None:
+    def __init__(
+        self, sampler: Sampler | Mapping[int, Sampler], holdout: Sequence[Pair] = (), accumulate: int = 1
+    ) -> None:
         super().__init__()
         if accumulate < 1:
             raise ValueError(f"accumulate must be 1 or more, got {accumulate}")
-        self.sampler, self.holdout, self.accumulate = sampler, list(holdout), accumulate
+        self.samplers = dict(sorted(sampler.items())) if isinstance(sampler, Mapping) else {0: sampler}
+        if next(iter(self.samplers), None) != 0:
+            raise ValueError(f"a sampler is needed from step 0 on, got {list(self.samplers)}")
+        self.holdout, self.accumulate = list(holdout), accumulate
+
+    def sampler_at(self, step: int) -> Sampler:
+        """The sampler of an optimizer step."""
+        return self.samplers[max(first for first in self.samplers if first <= step)]
 
     def train_dataloader(self) -> IterableDataset[Batch]:
-        """Batches of `PatchSampler.batch`: LR and HR, float32 in [0, 1], B, 3, H, W."""
+        """Batches of the samplers: LR and HR, float32 in [0, 1], B, 3, H, W."""
         return _Batches(self)
 
     def val_dataloader(self) -> Dataset[Batch]:
@@ -57,10 +78,11 @@ class PatchData(pl.LightningDataModule):
             raise ValueError(
                 f"the trainer accumulates {trainer.accumulate_grad_batches}, not {self.accumulate}"
             )
-        step = trainer.global_step * self.accumulate
-        while True:
-            yield self.sampler.batch(step, trainer.global_rank, trainer.world_size)
-            step += 1
+        for step in itertools.count(trainer.global_step):
+            sampler = self.sampler_at(step)
+            for part in range(self.accumulate):
+                place = trainer.global_rank * self.accumulate + part
+                yield sampler.batch(step, place, trainer.world_size * self.accumulate)
 
 
 class _Batches(IterableDataset[Batch]):

@@ -71,8 +71,13 @@ def load_photos() -> list[Photo]:
         MachineError: scikit-image is not installed, or not as files in a folder.
         InputError: its installation lacks one of them.
     """
+    return [Photo(name, split, load_rgb(path)) for name, path, split in locate()]
+
+
+def locate() -> list[tuple[str, Path, Split]]:
+    """Name, file and split of each photograph of `PHOTOS`, in that order; raises as `load_photos`."""
     folder = _folder()
-    return [Photo(source.name, source.split, _load(folder / source.file)) for source in PHOTOS]
+    return [(source.name, _existing(folder / source.file), source.split) for source in PHOTOS]
 
 
 def _folder() -> Path:
@@ -82,11 +87,11 @@ def _folder() -> Path:
     return Path(spec.submodule_search_locations[0]) / "data"
 
 
-def _load(file: Path) -> NDArray[np.uint8]:
+def _existing(file: Path) -> Path:
     if not file.is_file():
         raise InputError(
             "scikit-image's installation lacks a photograph",
             where=file,
             fix="reinstall it: pip install --force-reinstall scikit-image",
         )
-    return load_rgb(file)
+    return file

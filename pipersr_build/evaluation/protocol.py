@@ -53,6 +53,20 @@ def protocol_named(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
+def protocols_named(name: str) -> list[Protocol]:
+    """The protocol of that name, or every protocol for `all`.
+
+    Raises:
+        InputError: there is none.
+    """
+    return list(PROTOCOLS.values()) if name == "all" else [protocol_named(name)]
+
+
+def least_size(scale: int) -> int:
+    """The smallest height and width that can be compared: the SSIM window and what is left out."""
+    return SSIM_WINDOW + 2 * scale
+
+
 def luma(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Y of ITU-R BT.601 in 16..235, not rounded: 16 + (65.481 R + 128.553 G + 24.966 B) / 255.
 
@@ -152,7 +166,7 @@ def _check(sr: NDArray[np.uint8], hr: NDArray[np.uint8], scale: int) -> None:
         raise InputError(
             f"the picture has {size} pixels, the truth {truth}", fix="compare pictures of one size"
         )
-    least = SSIM_WINDOW + 2 * scale
+    least = least_size(scale)
     if min(sr.shape[:2]) < least:
         raise InputError(
             f"the picture has {size} pixels, the protocol needs {least}x{least}", fix="use a larger picture"

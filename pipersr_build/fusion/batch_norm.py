@@ -5,6 +5,8 @@ import copy
 import torch
 from torch import nn
 
+from pipersr_build.models.branches import RepConv2d
+
 
 def fold_batch_norms(network: nn.Module) -> tuple[nn.Module, int]:
     """Return a copy of `network` in evaluation mode without its foldable batch norms, and their number.
@@ -13,7 +15,12 @@ def fold_batch_norms(network: nn.Module) -> tuple[nn.Module, int]:
     w g/sqrt(v + eps) and bias (c - m) g/sqrt(v + eps) + b (Ioffe & Szegedy 2015, section 3.1). A
     batch norm is folded where it is the only consumer of a convolution's result; others stay. The
     arithmetic is float64 whatever the network's type, so that folding adds one rounding only.
+
+    Raises:
+        ValueError: a batch norm has no running statistics, or the convolutions still have branches.
     """
+    if any(isinstance(module, RepConv2d) for module in network.modules()):
+        raise ValueError("branches must be collapsed before batch norms are folded: fusion.deploy does both")
     folded = copy.deepcopy(network).eval()
     pairs = _convolution_batch_norm_pairs(folded)
     for convolution, batch_norm in pairs:

@@ -5,7 +5,8 @@
 
 All convolutions have a bias and zero padding; there is no activation after head, additions or tail.
 With 6 blocks, 64 channels and scale 2 it has 453,388 parameters (451,852 once its batch norms are
-folded), the counts of ModelPiper/PiperSR's published network.
+folded), the counts of ModelPiper/PiperSR's published network. With `branches` each 3x3 convolution is
+trained as a sum of branches (see `models.branches`), which collapses into the same network.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pipersr_build.models.branches import BESIDE, Convolution, expand
 from pipersr_build.models.facts import Facts
 
 
@@ -27,6 +29,7 @@ class PiperSRConfig:
     scale: int = 2
     activation: str = "silu"  # silu, relu, prelu, gelu
     norm: str = "batch"  # batch, none
+    branches: str = "plain"  # plain, repvgg, ecb: what a 3x3 convolution consists of in training
 
     def __post_init__(self) -> None:
         """Refuse values that name no network.
@@ -44,6 +47,8 @@ class PiperSRConfig:
             raise ValueError(f"model.activation is {self.activation!r}; choose from {', '.join(ACTIVATIONS)}")
         if self.norm not in ("batch", "none"):
             raise ValueError(f"model.norm is {self.norm!r}; choose from batch, none")
+        if self.branches not in BESIDE:
+            raise ValueError(f"model.branches is {self.branches!r}; choose from {', '.join(BESIDE)}")
 
 
 ACTIVATIONS: dict[str, Callable[[int], nn.Module]] = {
@@ -64,10 +69,10 @@ class ResidualBlock(nn.Module):
     def __init__(self, config: PiperSRConfig) -> None:
         super().__init__()
         c = config.channels
-        self.conv1 = nn.Conv2d(c, c, 3, padding=1)
+        self.conv1: Convolution = nn.Conv2d(c, c, 3, padding=1)
         self.norm1 = _norm(config.norm, c)
         self.activation = ACTIVATIONS[config.activation](c)
-        self.conv2 = nn.Conv2d(c, c, 3, padding=1)
+        self.conv2: Convolution = nn.Conv2d(c, c, 3, padding=1)
         self.norm2 = _norm(config.norm, c)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -79,7 +84,8 @@ class ResidualBlock(nn.Module):
 class PiperSR(nn.Module):
     """The network; takes and returns RGB in [0, 1]: B, 3, H, W -> B, 3, scale H, scale W.
 
-    The output is not clipped. A new network is exactly the nearest-neighbour upscaler.
+    The output is not clipped. A new network is exactly the nearest-neighbour upscaler (up to rounding
+    where its convolutions have branches); after the same seed it is the same function for all branches.
     """
 
     def __init__(self, config: PiperSRConfig) -> None:
@@ -90,6 +96,7 @@ class PiperSR(nn.Module):
         self.tail = nn.Conv2d(config.channels, 3 * config.scale**2, 3, padding=1)
         self.upsample = nn.PixelShuffle(config.scale)
         _start_as_nearest_neighbour(self)
+        expand(self, config.branches)
 
     def forward(self, lr: Tensor) -> Tensor:
         """Upscale B, 3, H, W to B, 3, scale H, scale W."""
@@ -115,7 +122,7 @@ def _start_as_nearest_neighbour(network: PiperSR) -> None:
     for block in network.body:
         assert isinstance(block, ResidualBlock)
         last = block.norm2 if isinstance(block.norm2, nn.BatchNorm2d) else block.conv2
-        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.weight)  # type: ignore[arg-type]
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
     tail.weight.zero_()
     tail.bias.zero_()  # type: ignore[union-attr]

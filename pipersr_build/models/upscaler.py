@@ -18,17 +18,18 @@ def to_tensor(rgb: np.ndarray) -> torch.Tensor:
 def to_rgb(tensor: torch.Tensor) -> np.ndarray:
     """1, 3, H, W in [0, 1] to height, width, 3 (uint8): clipped, then rounded to nearest."""
     levels = (tensor[0].float().clamp(0, 1) * 255).round().to(torch.uint8)
-    return levels.permute(1, 2, 0).contiguous().numpy()
+    return levels.permute(1, 2, 0).contiguous().cpu().numpy()
 
 
 def upscaler(network: nn.Module) -> Upscaler:
-    """The network in float32, whole frame at once, as a function between 8-bit pictures."""
+    """The network in float32, whole frame at once and where it is, as a function between 8-bit pictures."""
 
     @torch.inference_mode()
     def upscale(rgb: np.ndarray) -> np.ndarray:
         was_training = network.training
         try:
-            return to_rgb(network.eval()(to_tensor(rgb)))
+            device = next(network.parameters()).device
+            return to_rgb(network.eval()(to_tensor(rgb).to(device)))
         finally:
             network.train(was_training)
 

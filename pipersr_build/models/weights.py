@@ -107,7 +107,14 @@ def _config(about: dict[str, Any], path: Path) -> Any:
     if family is None or not isinstance(model, dict):
         raise InputError(f"the weights belong to an unknown network family: {model!r}", where=path)
     known = {field.name: type(field.default) for field in fields(family.config)}
-    wrong = [key for key, value in model.items() if type(value) is not known.get(key)]
+    unknown = sorted(model.keys() - known.keys())
+    if unknown:
+        raise InputError(
+            f"the weights describe no valid network: this version knows no setting model.{unknown[0]}",
+            where=path,
+            fix="use the toolkit version that wrote them",
+        )
+    wrong = [key for key, value in model.items() if type(value) is not known[key]]
     try:
         if wrong:
             raise ValueError(f"model.{wrong[0]} is {model[wrong[0]]!r}")

@@ -1,7 +1,5 @@
-"""The Lightning module: L1 loss, Adam, linear warm-up and cosine decay."""
+"""The Lightning module: the configured loss, optimiser and schedule, with a teacher if there is one."""
 
-import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,49 +7,73 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from pipersr_build.config import TrainingConfig
-
-BETAS = (0.9, 0.99)
+from pipersr_build.training.losses import build_loss
+from pipersr_build.training.optimizers import build_optimizer, schedule
+from pipersr_build.training.trainer import on_gpu
 
 
 class SRModule(LightningModule):
-    """Trains `network` on (lr, hr) batches: B, 3, H, W and B, 3, scale H, scale W in [0, 1]."""
+    """Trains `network` on (lr, hr) batches: B, 3, H, W and B, 3, scale H, scale W in [0, 1].
 
-    def __init__(self, network: nn.Module, config: TrainingConfig) -> None:
+    Args:
+        network: the network to train.
+        config: the training settings.
+        teacher: a network of the same scale whose output is learned from as well; kept as it is.
+    """
+
+    def __init__(self, network: nn.Module, config: TrainingConfig, teacher: nn.Module | None = None) -> None:
         super().__init__()
         self.network = network
         self.settings = config
+        self.gradient_norm: Tensor | None = None  # of the last step, before clipping; None where not clipped
+        self.loss = build_loss(config.loss)
+        # in lists, so that they are no submodules and stay out of the checkpoint
+        self._teacher = [teacher.eval().requires_grad_(False)] if teacher is not None else []
+        mode = "reduce-overhead" if config.compile == "graphs" else None
+        self._called = [torch.compile(network, mode=mode) if compiles(config) else network]
+
+    def on_fit_start(self) -> None:
+        """Bring the teacher to where the network is."""
+        for teacher in self._teacher:
+            teacher.to(self.device)
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:  # noqa: ARG002
-        """The mean absolute difference between the upscaled patches and the truth, in float32."""
+        """The loss in float32, with the teacher's share."""
         lr, hr = batch
-        sr = self.network(lr.contiguous(memory_format=torch.channels_last))
-        return nn.functional.l1_loss(sr.float(), hr)
+        lr = lr.contiguous(memory_format=torch.channels_last)
+        sr: Tensor = self._called[0](lr)
+        loss = self.loss(sr, hr)
+        for teacher in self._teacher:
+            with torch.no_grad():
+                target = teacher(lr)
+            distance = nn.functional.l1_loss(sr.float(), target.float())
+            loss = loss + self.settings.teacher_weight * distance
+        return loss
 
     def configure_optimizers(self) -> Any:
-        """Adam with a learning rate that is set before every step."""
-        rate = self.settings.learning_rate
-        # the fused step is several times as fast as the loop over parameters, on a CPU too
-        optimizer = torch.optim.Adam(self.network.parameters(), lr=rate, betas=BETAS, fused=True)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(self.settings))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        """The optimiser with a learning rate that is set before every step."""
+        optimizer = build_optimizer(self.network, self.settings)
+        rates = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(self.settings))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": rates, "interval": "step"}}
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
         """Clip by norm here: Lightning refuses to clip for fused optimisers, which matters only for fp16."""
         del optimizer
         most = self.settings.clip_gradient
-        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
-        if most and norm > most:  # most steps need none: then the gradients are not touched
-            nn.utils.clip_grads_with_norm_(self.network.parameters(), most, norm)
+        if not most:
+            return
+        parameters = [p for p in self.network.parameters() if p.grad is not None]
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        self.gradient_norm = norm.detach()
+        # most steps need none: on a CPU the gradients are then not touched; a GPU must not wait to know
+        if norm.is_cuda or norm > most:
+            nn.utils.clip_grads_with_norm_(parameters, most, norm)
 
 
-def warmup_cosine(config: TrainingConfig) -> Callable[[int], float]:
-    """Learning-rate factor by step: linear from 0 over the warm-up, then a half cosine to 0."""
+def compiles(settings: TrainingConfig) -> bool:
+    """Whether to use `torch.compile`: `auto` does on a CUDA GPU, where fusing the small operations pays.
 
-    def factor(step: int) -> float:
-        if step < config.warmup:
-            return (step + 1) / config.warmup
-        done = (step - config.warmup) / max(1, config.steps - config.warmup)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-    return factor
+    `graphs` also replays the compiled network as CUDA graphs, for networks so small that starting their
+    kernels takes longer than running them; on a CPU it is the same as `on`.
+    """
+    return settings.compile in ("on", "graphs") or (settings.compile == "auto" and on_gpu(settings))

@@ -1,198 +1,212 @@
 """One training run in a folder: start, resume, finish."""
 
-import json
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from pydantic import ValidationError
+from torch import nn
 
-from pipersr_build import evidence, files, machine, models
+from pipersr_build import config as configuration
+from pipersr_build import evidence, files, machine
 from pipersr_build.config import Config
 from pipersr_build.data.corpus import Corpus
 from pipersr_build.data.module import PatchData
-from pipersr_build.data.sampler import PatchSampler
 from pipersr_build.errors import InputError, InterruptedRunError
-from pipersr_build.models.weights import save_weights
-from pipersr_build.progress import bar, say
-from pipersr_build.training.callbacks import Checkpoints, Curve, Score, ShowProgress
+from pipersr_build.models.weights import load_weights, save_weights
+from pipersr_build.progress import bar
+from pipersr_build.training import checkpoint_file, forms, losses
+from pipersr_build.training.checkpoint_file import LAST
+from pipersr_build.training.checkpoints import Checkpoints
+from pipersr_build.training.curve import Curve, Score
+from pipersr_build.training.ema import Average
+from pipersr_build.training.folder import RECORD, WEIGHTS, Plan, finish, in_use, prepare
+from pipersr_build.training.interruption import Interruption
+from pipersr_build.training.logs import WriteLogs, loggers
 from pipersr_build.training.module import SRModule
+from pipersr_build.training.patches import Patches
+from pipersr_build.training.processes import check_processes, follow_first_process, is_first_process
+from pipersr_build.training.progress_bar import ShowProgress
+from pipersr_build.training.trainer import build_trainer, check_machine, on_gpu, precision, quiet_lightning
+from pipersr_build.training.validation import (
+    BEST,
+    BestWeights,
+    DrawSamples,
+    Validation,
+    best,
+    best_weights,
+)
 
-WEIGHTS, RECORD, CHECKPOINT, SETTINGS = "weights.safetensors", "training.json", "last.ckpt", "settings.json"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Where a run lives and from which checkpoint it goes on, if from one."""
-
-    folder: Path
-    checkpoint: Path | None
-    step: int
+STATISTICS_BATCHES = 64  # over which put-back batch norms are measured
 
 
 @dataclass(frozen=True)
 class Result:
-    """The finished run's weights file and the PSNR (dB) of its last validation."""
+    """The finished run's weights file and its PSNR (dB) on the held-out pictures."""
 
     weights: Path
     psnr: float
 
 
-def train(config: Config, corpus: Corpus, score: Score, callbacks: Sequence[pl.Callback] = ()) -> Result:
+@dataclass(frozen=True)
+class _Run:
+    """The parts of a run that its stages share."""
+
+    config: Config
+    corpus: Corpus
+    plan: Plan
+    patches: Patches
+    judged: nn.Module  # the network, or its average
+    curve: Curve
+    kept: BestWeights
+
+
+def train(
+    config: Config,
+    corpus: Corpus,
+    score: Score,
+    draw: DrawSamples | None = None,
+    callbacks: Sequence[pl.Callback] = (),
+) -> Result | None:
     """Train, or go on training, in `<runs>/<name>`.
 
-    The run leaves `weights.safetensors`, `training.json` (the record) and `settings.json`. The same
-    configuration, data and seed give the same weights on the same machine, interrupted or not.
+    The run leaves `weights.safetensors` (the best by held-out PSNR), `training.json` (the record),
+    `settings.json` and `curve.csv`. The same configuration, data and seed give the same weights on the
+    same machine, interrupted or not. Of several processes the first one writes.
 
     Args:
         config: the whole configuration.
         corpus: the pictures.
         score: PSNR of a network on the held-out pictures.
+        draw: draws the sample sheets, if there are to be any.
         callbacks: more Lightning callbacks, for measurements.
+
+    Returns:
+        The result; None in all processes but the first.
 
     Raises:
         InterruptedRunError: Ctrl-C; the run can be resumed with the same command.
-        InputError: the folder holds an unfinished run with other settings, or cannot be written to.
+        InputError: another run uses the folder, or it holds an unfinished run with other settings, or
+            cannot be written to; the run diverged.
+        MachineError: the machine lacks a GPU, or a package for the logs.
     """
-    plan = prepare(config)
-    if config.training.threads is not None:
-        torch.set_num_threads(config.training.threads)
-    pl.seed_everything(config.seed, verbose=False)
-    network = models.build(config.model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    settings = config.training
-    sampler = PatchSampler(corpus.train, settings.patch, config.model.scale, settings.batch, config.seed)
-    curve = Curve(score, settings.log_every, settings.validate_every)
-    if plan.checkpoint is None:
-        curve.validate(0, network)
-    _fit(config, plan, SRModule(network, settings), PatchData(sampler, holdout=()), curve, callbacks)
-    weights = plan.folder / WEIGHTS
-    save_weights(weights, network, config.model, config.name)
-    record = _record(config, corpus, curve, weights)
-    files.write_text(plan.folder / RECORD, record.model_dump_json(indent=2) + "\n")
-    (plan.folder / CHECKPOINT).unlink(missing_ok=True)
-    return Result(weights, curve.scores[-1].psnr)
+    check_processes(config.training)
+    check_machine(config.training)
+    if not is_first_process():
+        return _train(config, corpus, score, None, callbacks)
+    with in_use(Path(config.runs) / config.name):
+        return _train(config, corpus, score, draw, callbacks)
 
 
-def prepare(config: Config) -> Plan:
-    """Make the run's folder and find out whether there is something to resume."""
-    folder = files.make_folder(Path(config.runs) / config.name)
-    checkpoint, settings = folder / CHECKPOINT, folder / SETTINGS
-    wanted = _settings(config)
-    if not checkpoint.is_file():
-        for stale in (WEIGHTS, RECORD):
-            (folder / stale).unlink(missing_ok=True)
-        files.write_text(settings, json.dumps(wanted, indent=2) + "\n")
-        return Plan(folder, None, 0)
-    if not settings.is_file() or _read_json(settings) != wanted:
-        raise InputError(
-            "the folder holds an unfinished run with other settings",
-            where=folder,
-            fix=f"resume it with its own settings ({SETTINGS}), choose another name=…, or delete the folder",
-        )
-    step = _read_step(checkpoint)
-    say(f"resuming {folder} from step {step}")
-    return Plan(folder, checkpoint, step)
-
-
-def _settings(config: Config) -> dict[str, Any]:
-    """What a run must have in common with the run that it resumes."""
-    parts = {key: asdict(getattr(config, key)) for key in ("model", "data", "training")}
-    settings: dict[str, Any] = json.loads(json.dumps({**parts, "seed": config.seed}))
-    return settings
-
-
-def _read_json(path: Path) -> Any:
-    """The file's content, or None where it is no JSON."""
-    try:
-        return json.loads(path.read_text())
-    except ValueError:
-        return None
-
-
-def _read_step(checkpoint: Path) -> int:
-    try:
-        return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"])
-    except Exception as error:  # torch raises many kinds for a damaged file
-        raise InputError(
-            f"the checkpoint cannot be read ({type(error).__name__})",
-            where=checkpoint,
-            fix="delete it to start the run again",
-        ) from error
-
-
-def _fit(
+def _train(
     config: Config,
-    plan: Plan,
-    module: SRModule,
-    data: PatchData,
-    curve: Curve,
-    more: Sequence[pl.Callback],
-) -> None:
-    """Run the steps that are left."""
+    corpus: Corpus,
+    score: Score,
+    draw: DrawSamples | None,
+    callbacks: Sequence[pl.Callback],
+) -> Result | None:
     settings = config.training
-    checkpoints = Checkpoints(plan.folder / CHECKPOINT, settings.validate_every)
-    with bar("training", settings.steps, done=plan.step) as shown, quiet_lightning():
-        trainer = pl.Trainer(
-            max_steps=settings.steps,
-            max_epochs=-1,
-            accelerator="cpu" if not torch.cuda.is_available() else "gpu",
-            devices=1,
-            precision="bf16-mixed" if precision(settings.precision) == "bf16" else "32-true",
-            callbacks=[*more, curve, ShowProgress(shown, curve), checkpoints],
-            limit_val_batches=0,  # the curve validates
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            default_root_dir=plan.folder,
-        )
-        trainer.fit(module, data, ckpt_path=plan.checkpoint)
-    if checkpoints.interrupted and trainer.global_step < settings.steps:
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    pl.seed_everything(config.seed, verbose=False)
+    patches = Patches(config, corpus)
+    network = forms.training_network(config.model, settings, patches.lr(0))
+    module = SRModule(network, settings, forms.teacher_network(settings, config.model.scale))
+    plan = prepare(config, corpus.fingerprint, writes=is_first_process())
+    if plan.checkpoint is not None:
+        checkpoint_file.check(plan.checkpoint, network)
+    average = Average(network, settings.ema) if settings.ema else None
+    judged = average.network if average is not None else network
+    curve = Curve(settings.log_every, _leg(config), patches.names)
+    trained = forms.training_config(config.model, settings)
+    kept = BestWeights(plan.folder / BEST, settings.keep_best, trained, config.name)
+    validation = Validation(plan.folder, settings.validate_every, score, draw, curve, judged, kept)
+    run = _Run(config, corpus, plan, patches, judged, curve, kept)
+    with follow_first_process():
+        _fit(run, module, [*callbacks, *([average] if average else []), curve, validation])
+    return _publish(run) if is_first_process() else None
+
+
+def _fit(run: _Run, module: SRModule, watching: Sequence[pl.Callback]) -> None:
+    """Run the steps that are left."""
+    settings, plan, curve, interruption = run.config.training, run.plan, run.curve, Interruption()
+    checkpoints = Checkpoints(
+        plan.folder, settings.checkpoint_every, curve, interruption, lambda: run.kept.checkpointed(curve.scores)
+    )  # fmt: skip
+    logs = list(settings.logs)
+    with bar("training", settings.steps, done=plan.step) as shown, quiet_lightning(), interruption.listening():
+        writers = [WriteLogs(plan.folder, curve, "csv" in logs), ShowProgress(shown, curve), checkpoints]
+        to = loggers(logs, plan.folder, run.config.name, plan.step)
+        trainer = build_trainer(settings, plan.folder, [*watching, *writers], to)
+        data = PatchData(run.patches.on(trainer.strategy.root_device), accumulate=settings.accumulate)
+        trainer.fit(module, data, ckpt_path=plan.checkpoint, weights_only=True)
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    if interruption.asked and trainer.global_step < settings.steps:
         raise InterruptedRunError(
             f"interrupted after step {trainer.global_step} of {settings.steps}; the checkpoint is saved",
-            where=plan.folder / CHECKPOINT,
+            where=plan.folder / LAST,
             fix="run the same command again to go on",
         )
+    curve.close_leg(trainer.global_step)
 
 
-def precision(wanted: str) -> str:
-    """`fp32` or `bf16`: `auto` is bf16 where the processor or the GPU multiplies it natively."""
-    if wanted != "auto":
-        return wanted
-    native = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else machine.bf16_cpu()
-    return "bf16" if native else "fp32"
+def _publish(run: _Run) -> Result:
+    """Write the chosen weights and the record, which names them by their hash."""
+    config, settings, scores = run.config, run.config.training, run.curve.scores
+    weights, judged = run.plan.folder / WEIGHTS, run.judged
+    chosen = best(scores, 1)[0] if settings.keep_best else scores[-1]
+    if settings.keep_best:
+        judged = load_weights(best_weights(run.plan.folder, scores)).network
+    batches = run.patches.first_lr(STATISTICS_BATCHES)
+    kept = forms.kept_network(judged.cpu(), config.model, settings, batches)
+    save_weights(weights, kept, config.model, config.name)
+    record = _record(run, weights, chosen)
+    files.write_text(run.plan.folder / RECORD, record.model_dump_json(indent=2) + "\n")
+    run.kept.finish(scores)
+    finish(run.plan.folder)
+    return Result(weights, chosen.psnr)
 
 
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's notices about devices, workers and logging to itself while training."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"lightning\..*")
-            yield
-    finally:
-        logger.setLevel(level)
+def _leg(config: Config) -> evidence.Leg:
+    """Who trains now."""
+    made = machine.provenance("pipersr-build train")
+    return evidence.Leg(
+        first_step=1,
+        device=_device(config),
+        processes=config.training.devices * config.training.nodes,
+        threads=torch.get_num_threads(),
+        torch=made.torch,
+        git_commit=made.git_commit,
+        git_dirty=made.git_dirty,
+    )
 
 
-def _record(config: Config, corpus: Corpus, curve: Curve, weights: Path) -> evidence.Training:
-    settings = config.training
+def _device(config: Config) -> str:
+    accelerator = machine.accelerator() if on_gpu(config.training) else None
+    return accelerator or machine.describe().processor
+
+
+def _record(run: _Run, weights: Path, chosen: evidence.ValidationPoint) -> evidence.Training:
+    config, settings, corpus, curve = run.config, run.config.training, run.corpus, run.curve
     return evidence.Training(
         steps=settings.steps,
+        chosen_step=chosen.step,
+        chosen_psnr=chosen.psnr,
+        optimizer=settings.optimizer,
+        schedule=settings.schedule,
+        ema=settings.ema,
+        form=settings.form,
+        legs=curve.legs,
+        settings=configuration.plain(config),
         seconds=round(curve.seconds, 2),
-        precision=precision(settings.precision),
-        device=(machine.accelerator() if torch.cuda.is_available() else None) or machine.describe().processor,
+        precision=precision(settings.precision, on_gpu(settings)),
+        device=_device(config),
         threads=torch.get_num_threads(),
         seed=config.seed,
-        loss="L1",
+        loss=losses.describe(settings.loss),
         patch=settings.patch,
         batch=settings.batch,
         corpus=corpus.name,

@@ -1,11 +1,15 @@
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipersr_build.data.corpus import Corpus, _held_out, fingerprint, folder_corpus
+from pipersr_build.data.corpus import Corpus, fingerprint, folder_corpus, read_corpus
+from pipersr_build.data.holdout import held_out
 from pipersr_build.data.images import list_images, save_png
+from pipersr_build.data.members import Terms
 from pipersr_build.data.pictures import Picture
+from pipersr_build.data.sources import folder_sources
 from pipersr_build.errors import InputError
 
 NAMES = ["a.png", "b.png", "sub/c.png", "sub/d.png", "z.png"]
@@ -23,7 +27,7 @@ def names(corpus: Corpus) -> tuple[list[str], list[str]]:
     return [picture.name for picture in corpus.train], [picture.name for picture in corpus.holdout]
 
 
-def test_named_pictures_are_held_out(folder: Path) -> None:
+def test_named_pictures_areheld_out(folder: Path) -> None:
     corpus = folder_corpus(folder, ["sub/d.png", "a.png"])
     assert names(corpus) == (["b.png", "sub/c.png", "z.png"], ["a.png", "sub/d.png"])
     assert corpus.name == "corpus"
@@ -86,11 +90,18 @@ def test_a_held_out_copy_of_a_training_picture_is_refused(folder: Path) -> None:
     assert len(folder_corpus(folder, ["copy.png", "sub/c.png"]).holdout) == 2
 
 
-def test_a_damaged_picture_stops_with_its_name(folder: Path) -> None:
-    (folder / "b.png").write_bytes((folder / "b.png").read_bytes()[:200])
-    with pytest.raises(InputError, match="damaged") as caught:
+def test_damaged_pictures_stop_with_all_their_names(folder: Path) -> None:
+    for name in ("b.png", "sub/d.png"):
+        (folder / name).write_bytes((folder / name).read_bytes()[:200])
+    with pytest.raises(InputError, match="2 images cannot be read") as caught:
         folder_corpus(folder, 1)
-    assert caught.value.where == str(folder / "b.png")
+    assert re.findall(r"^ *(\S+): the image is damaged", caught.value.what, re.MULTILINE) == [
+        "b.png",
+        "sub/d.png",
+    ]
+    assert caught.value.where == str(folder)
+    corpus = read_corpus(folder_sources(folder, 1), terms=Terms(skip_broken=True))
+    assert names(corpus) == (["sub/c.png", "z.png"], ["a.png"])
 
 
 def test_progress_counts_every_picture(folder: Path) -> None:
@@ -117,6 +128,6 @@ def test_fingerprint_sees_names_pixels_sizes_and_split(folder: Path) -> None:
 def test_the_shared_list_names_pictures_of_the_shared_corpus(shared_data: Path) -> None:
     folder = shared_data / "train"
     known = [path.relative_to(folder).as_posix() for path in list_images(folder)]
-    held = _held_out(shared_data / "validation.txt", known, folder)
+    held = held_out(shared_data / "validation.txt", known, folder)
     assert len(held) == len((shared_data / "validation.txt").read_text().split())
     assert held < set(known)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pipersr_build.data.module import PatchData
 from pipersr_build.data.pictures import Picture, make_pair
+from pipersr_build.data.resident import ResidentSampler
 from pipersr_build.data.sampler import PatchSampler
 
 PICTURE = Picture("p", np.random.default_rng(0).integers(0, 256, (24, 24, 3), dtype=np.uint8))
@@ -49,7 +50,7 @@ def data(accumulate: int = 1) -> PatchData:
 
 
 def fit(module: Recorder, steps: int, accumulate: int, **options: Any) -> Recorder:
-    checkpoint = options.pop("resume", None)
+    checkpoint, given = options.pop("resume", None), options.pop("data", None)
     trainer = pl.Trainer(
         max_steps=steps,
         max_epochs=-1,
@@ -62,13 +63,15 @@ def fit(module: Recorder, steps: int, accumulate: int, **options: Any) -> Record
         limit_val_batches=0,
         **options,
     )
-    trainer.fit(module, data(accumulate), ckpt_path=checkpoint, weights_only=True)
+    trainer.fit(module, given or data(accumulate), ckpt_path=checkpoint, weights_only=True)
     return module
 
 
-def expected(first: int, last: int) -> list[Tensor]:
-    made = data().sampler
-    return [made.batch(step)[0] for step in range(first, last)]
+def expected(first: int, last: int, accumulate: int) -> list[Tensor]:
+    """The batches from `first` to `last`: `accumulate` slices of the global batch of every step."""
+    made = PatchSampler([PICTURE], 4, 2, 2, seed=1)
+    places = [divmod(index, accumulate) for index in range(first, last)]
+    return [made.batch(step, part, accumulate)[0] for step, part in places]
 
 
 def same(a: list[Tensor], b: list[Tensor]) -> bool:
@@ -82,7 +85,7 @@ def test_a_resumed_run_sees_the_batches_it_would_have_seen(
 ) -> None:
     stop = 4 * accumulate  # batches before the checkpoint, in the middle of the run
     whole = fit(Recorder(stop, tmp_path / "a.ckpt"), 8, accumulate, **options)
-    assert same(whole.seen, expected(0, 8 * accumulate))
+    assert same(whole.seen, expected(0, 8 * accumulate, accumulate))
     resumed = fit(Recorder(), 8, accumulate, resume=tmp_path / "a.ckpt", **options)
     assert same(resumed.seen, whole.seen[stop:])
     for a, b in zip(whole.net.parameters(), resumed.net.parameters(), strict=True):
@@ -92,7 +95,7 @@ def test_a_resumed_run_sees_the_batches_it_would_have_seen(
 def test_batches_of_an_unfinished_accumulation_are_seen_again(tmp_path: Path) -> None:
     fit(Recorder(7, tmp_path / "a.ckpt"), 3, 3)
     resumed = fit(Recorder(), 4, 3, resume=tmp_path / "a.ckpt")
-    assert same(resumed.seen[:3], expected(6, 9))  # two optimizer steps were done: six batches
+    assert same(resumed.seen[:3], expected(6, 9, 3))  # two optimizer steps were done: six batches
 
 
 def test_another_accumulation_than_the_trainers_is_refused() -> None:
@@ -110,6 +113,30 @@ def test_another_accumulation_than_the_trainers_is_refused() -> None:
         trainer.fit(Recorder(), data())
     with pytest.raises(ValueError, match="1 or more"):
         data(0)
+
+
+def test_accumulated_parts_are_one_batch() -> None:
+    parts = fit(Recorder(), 2, 2).seen
+    whole = PatchSampler([PICTURE], 4, 2, 4, seed=1)
+    assert same([torch.cat(parts[:2]), torch.cat(parts[2:])], [whole.batch(step)[0] for step in (0, 1)])
+
+
+def test_samplers_follow_each_other_also_after_a_resume(tmp_path: Path) -> None:
+    first = PatchSampler([PICTURE], 4, 2, 2, seed=1)
+    stages = {3: first.resized(6, 1), 0: first}
+    whole = fit(Recorder(4, tmp_path / "a.ckpt"), 6, 1, data=PatchData(stages))
+    assert [seen.shape[-1] for seen in whole.seen] == [4, 4, 4, 6, 6, 6]
+    assert same(whole.seen, [stages[0 if step < 3 else 3].batch(step)[0] for step in range(6)])
+    resumed = fit(Recorder(), 6, 1, data=PatchData(stages), resume=tmp_path / "a.ckpt")
+    assert same(resumed.seen, whole.seen[4:])
+    for bad in ({}, {1: first}):
+        with pytest.raises(ValueError, match="from step 0 on"):
+            PatchData(bad)
+
+
+def test_batches_may_lie_on_the_device_already() -> None:
+    resident = ResidentSampler(PatchSampler([PICTURE], 4, 2, 2, seed=1), "cpu")
+    assert same(fit(Recorder(), 3, 1, data=PatchData(resident)).seen, expected(0, 3, 1))
 
 
 def test_held_out_pictures_are_validated_one_by_one() -> None:

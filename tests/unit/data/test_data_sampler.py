@@ -1,6 +1,7 @@
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipersr_build.data.pictures import Picture
+from pipersr_build.data.degradations import Pipeline, parse
+from pipersr_build.data.pictures import Pair, Picture, make_pair
 from pipersr_build.data.sampler import PatchSampler
 from pipersr_build.errors import InputError
 
@@ -36,12 +38,12 @@ def digest(step: int) -> str:
 def test_patches_are_aligned(scale: int) -> None:
     made = PatchSampler(PICTURES, 4, scale, 60, 0)
     places: dict[bytes, NDArray[np.uint8]] = {}
-    for pair in made.pairs:
-        height, width = pair.lr.shape[:2]
+    for small, large in zip(made.lr, made.hr, strict=True):
+        height, width = small.shape[:2]
         for top in range(height - 3):
             for left in range(width - 3):
-                hr = pair.hr[top * scale : (top + 4) * scale, left * scale : (left + 4) * scale]
-                lr = pair.lr[top : top + 4, left : left + 4]
+                hr = large[top * scale : (top + 4) * scale, left * scale : (left + 4) * scale]
+                lr = small[top : top + 4, left : left + 4]
                 for turned_lr, turned_hr in zip(orientations(lr), orientations(hr), strict=True):
                     places[turned_lr.tobytes()] = turned_hr
     lr_batch, hr_batch = (
@@ -81,6 +83,92 @@ def test_a_batch_is_a_function_of_seed_step_and_rank(step: int, rank: int) -> No
         sampler(seed=4).batch(step, rank, 6),
     ):
         assert not torch.equal(lr, other[0])
+
+
+@pytest.mark.parametrize("degrade", [None, parse([{"kind": "blur"}, {"kind": "noise"}])])
+@pytest.mark.parametrize("world", [2, 4, 16])
+def test_any_number_of_processes_sees_the_same_global_batch(world: int, degrade: Pipeline | None) -> None:
+    one = PatchSampler(PICTURES, 4, 2, 16, 3, degrade=degrade)
+    many = one.resized(4, 16 // world)
+    for step in (0, 7):
+        parts = [many.batch(step, rank, world) for rank in range(world)]
+        for whole, pieces in zip(one.batch(step), zip(*parts, strict=True), strict=True):
+            assert torch.equal(whole, torch.cat(pieces))
+
+
+def test_resized_shares_the_pictures_and_checks_them() -> None:
+    made = sampler(patch=4)
+    other = made.resized(6, 3)
+    assert other.lr is made.lr
+    assert other.hr is made.hr
+    assert [tuple(x.shape) for x in other.batch(5)] == [(3, 3, 6, 6), (3, 3, 12, 12)]
+    assert (made.patch_lr, made.batch_size) == (4, 8)
+    fresh = PatchSampler(PICTURES, 6, 2, 3, made.seed)
+    assert all(torch.equal(a, b) for a, b in zip(other.batch(5), fresh.batch(5), strict=True))
+    with pytest.raises(InputError, match="a patch needs 14x14"):
+        made.resized(7, 8)
+    for bad in ((0, 1), (4, 0)):
+        with pytest.raises(InputError, match="is 0"):
+            made.resized(*bad)
+
+
+def test_ready_pairs_are_taken_as_they_are() -> None:
+    pairs = [make_pair(picture, 2) for picture in PICTURES]
+    given, made = PatchSampler(pairs, 5, 2, 8, 3), sampler()
+    assert all(torch.equal(a, b) for a, b in zip(given.batch(1), made.batch(1), strict=True))
+    dark = [Pair(pair.name, np.zeros_like(pair.lr), pair.hr) for pair in pairs]
+    lr, hr = PatchSampler(dark, 5, 2, 8, 3).batch(1)
+    assert not lr.any()
+    assert torch.equal(hr, made.batch(1)[1])
+
+
+def test_read_only_pictures_of_a_file_will_do(tmp_path: Path) -> None:
+    pairs = [make_pair(picture, 2) for picture in PICTURES]
+    for pair in pairs:
+        np.concatenate([pair.lr.ravel(), pair.hr.ravel()]).tofile(tmp_path / pair.name)
+    mapped = []
+    for pair in pairs:
+        flat = np.memmap(tmp_path / pair.name, np.uint8, "r")
+        lr, hr = np.split(flat, [pair.lr.size])
+        mapped.append(Pair(pair.name, lr.reshape(pair.lr.shape), hr.reshape(pair.hr.shape)))
+    given = PatchSampler(mapped, 5, 2, 8, 3)
+    assert np.shares_memory(given.hr[0], mapped[0].hr)
+    assert all(torch.equal(a, b) for a, b in zip(given.batch(1), sampler().batch(1), strict=True))
+
+
+def test_pairs_of_another_scale_are_named() -> None:
+    pairs = [make_pair(PICTURES[0], 2), make_pair(PICTURES[1], 3)]
+    with pytest.raises(InputError, match="12x12 pixels, not 2 times the LR's 4x4") as caught:
+        PatchSampler(pairs, 4, 2, 1, 0)
+    assert caught.value.where == "p1"
+
+
+def test_emphasis_chooses() -> None:
+    made = PatchSampler(PICTURES, 5, 2, 300, 0, emphasis=[0, 1, 0])
+    assert set(made.places(0).picture.tolist()) == {1}
+    with pytest.raises(InputError, match="emphasis of the picture is -2"):
+        PatchSampler(PICTURES, 5, 2, 8, 0, emphasis=[1, -2, 1])
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_degradations_without_steps_give_the_reference_bicubic(scale: int) -> None:
+    made = PatchSampler(PICTURES, 3, scale, 40, 1, degrade=Pipeline(()))
+    assert not made.lr  # nothing is made beforehand
+    for a, b in zip(made.batch(0), PatchSampler(PICTURES, 3, scale, 40, 1).batch(0), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_degradations_change_lr_patches_only_and_repeatably() -> None:
+    degrade = parse([{"kind": "blur"}, {"kind": "jpeg"}, {"kind": "noise", "sigma": 5}])
+    made = PatchSampler(PICTURES, 5, 2, 8, 3, degrade=degrade)
+    (lr, hr), plain = made.batch(4), sampler().batch(4)
+    assert torch.equal(hr, plain[1])
+    assert lr.shape == plain[0].shape
+    assert not torch.equal(lr, plain[0])
+    again = PatchSampler(PICTURES, 5, 2, 8, 3, degrade=degrade)
+    again.batch(3)
+    assert torch.equal(again.batch(4)[0], lr)
+    assert not torch.equal(PatchSampler(PICTURES, 5, 2, 8, 4, degrade=degrade).batch(4)[0], lr)
 
 
 def test_another_process_draws_the_same() -> None:

@@ -9,7 +9,14 @@ from pipersr_build.data.images import save_png
 from pipersr_build.data.pictures import Picture, make_pair
 from pipersr_build.data.resize import downscale, upscale_bicubic
 from pipersr_build.errors import InputError
-from pipersr_build.evaluation.testset import bicubic, evaluate, load_test_set
+from pipersr_build.evaluation.testset import (
+    bicubic,
+    evaluate,
+    evaluate_under,
+    find_test_sets,
+    load_folders,
+    load_test_set,
+)
 from pipersr_build.evidence import Quality
 
 
@@ -139,3 +146,68 @@ def test_wrong_results_and_empty_sets_are_refused(noise: NDArray[np.uint8]) -> N
 
 def test_bicubic_is_the_resize_rooms(noise: NDArray[np.uint8]) -> None:
     np.testing.assert_array_equal(bicubic(2)(noise), upscale_bicubic(noise, 2))
+
+
+def test_protocols_share_one_enlargement(noise: NDArray[np.uint8]) -> None:
+    pair = make_pair(Picture("a", noise), 2)
+    calls: list[int] = []
+
+    def upscale(lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        calls.append(1)
+        return upscale_bicubic(lr, 2)
+
+    names = ["rgb_uint8", "y_float"]
+    rows = evaluate_under(upscale, [pair], names, 2, "bicubic", "one")
+    assert [row.protocol for row in rows] == names
+    assert len(calls) == 1
+    assert rows == [evaluate(upscale, [pair], name, 2, "bicubic", "one") for name in names]
+
+
+def test_sets_inside_a_folder_are_found(folder: Path, tmp_path: Path) -> None:
+    assert find_test_sets(folder) == [folder]
+    save_png(tmp_path / "another" / "HR" / "a.png", np.zeros((30, 30, 3), np.uint8))
+    assert find_test_sets(tmp_path) == [tmp_path / "another", folder]
+    assert find_test_sets(folder / "HR") == [folder / "HR"]
+    assert find_test_sets(folder / "LRx2") == [folder / "LRx2"]
+    (folder / "HR").rename(tmp_path / "HR")
+    assert find_test_sets(folder) == [folder]  # small pictures alone are refused when they are read
+
+
+def test_two_folders_are_a_test_set(folder: Path) -> None:
+    for path in list((folder / "LRx2").rglob("*.png")):
+        path.rename(path.with_name(f"{path.stem}x2.png"))  # as DIV2K calls them
+    (folder / "LRx2").rename(folder / "small")
+    seen: list[tuple[int, int, str]] = []
+    read = load_folders(folder / "HR", folder / "small", 2, progress=lambda *p: seen.append(p))
+    assert (read.name, read.lr) == ("set", "shipped")
+    assert seen == [(1, 3, "a"), (2, 3, "b"), (3, 3, "sub/c")]
+    made = load_folders(folder / "HR", None, 2, name="n")
+    assert (made.name, made.lr) == ("n", "made")
+    for a, b in zip(read.pictures, made.pictures, strict=True):
+        np.testing.assert_array_equal(a.lr, b.lr)
+    (folder / "small" / "a.png").write_bytes((folder / "small" / "ax2.png").read_bytes())
+    with pytest.raises(InputError, match=r"two small images are for a: a\.png and ax2\.png") as caught:
+        load_folders(folder / "HR", folder / "small", 2)
+    assert caught.value.where == str(folder / "small")
+
+
+def test_another_scale_than_the_small_pictures_is_named(folder: Path) -> None:
+    with pytest.raises(InputError, match="not 3 times the small one's 22x15") as caught:
+        load_folders(folder / "HR", folder / "LRx2", 3)
+    assert "subject of its scale" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("size", [(14, 40), (40, 14), (1, 1)])
+def test_a_picture_too_small_for_the_protocols_is_named_by_its_path(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    save_png(folder / "HR" / "b.png", np.zeros((*size, 3), np.uint8))
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(InputError, match="pixels") as caught:
+        load_test_set(Path("set/HR"), 2)
+    assert caught.value.where == "set/HR/b.png"
+    save_png(folder / "HR" / "b.png", np.zeros((15, 15, 3), np.uint8))
+    with pytest.raises(InputError, match="14x14 pixels, the protocols need 15x15 at 2x"):
+        load_test_set(Path("set/HR"), 2)
+    save_png(folder / "HR" / "b.png", np.zeros((16, 16, 3), np.uint8))
+    assert load_test_set(Path("set/HR"), 2).pictures[1].lr.shape == (8, 8, 3)

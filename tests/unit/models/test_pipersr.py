@@ -79,7 +79,14 @@ def test_the_receptive_radius_is_exact():
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("blocks", 0), ("channels", 2), ("scale", 5), ("activation", "tanh"), ("norm", "layer")],
+    [
+        ("blocks", 0),
+        ("channels", 2),
+        ("scale", 5),
+        ("activation", "tanh"),
+        ("norm", "layer"),
+        ("branches", "acb"),
+    ],
 )
 def test_values_that_name_no_network_are_refused_by_name(key, value):
     with pytest.raises(ValueError, match=rf"model\.{key}"):

@@ -27,6 +27,8 @@ def saved(tmp_path):
         PiperSRConfig(blocks=1, channels=4),
         PiperSRConfig(blocks=3, channels=5, scale=3, activation="prelu"),
         PiperSRConfig(blocks=1, channels=6, scale=4, activation="gelu", norm="none"),
+        PiperSRConfig(blocks=1, channels=4, branches="repvgg"),
+        PiperSRConfig(blocks=1, channels=4, norm="none", branches="ecb"),
     ],
 )
 def test_configuration_and_tensors_come_back(tmp_path, config):
@@ -88,6 +90,32 @@ def test_metadata_that_describe_no_network_are_refused(saved, metadata, message)
     path, _ = saved
     rewrite(path, metadata=metadata)
     with pytest.raises(InputError, match=message):
+        load_weights(path)
+
+
+def test_settings_that_older_files_do_not_name_take_their_defaults(saved):
+    path, network = saved
+    model = models.describe(CONFIG)
+    del model["branches"]
+    rewrite(path, metadata={"format": 1, "name": "mine", "model": model})
+    back = load_weights(path, CONFIG)
+    assert back.config == CONFIG
+    assert torch.equal(back.network.tail.weight, network.tail.weight)
+
+
+def test_a_setting_of_a_newer_version_is_named(saved):
+    path, _ = saved
+    model = {**models.describe(CONFIG), "attention": "window"}
+    rewrite(path, metadata={"format": 1, "name": "mine", "model": model})
+    with pytest.raises(InputError, match=r"no setting model\.attention[\s\S]*version that wrote them"):
+        load_weights(path)
+
+
+def test_the_tensors_of_another_form_are_refused(saved):
+    path, _ = saved
+    model = {**models.describe(CONFIG), "branches": "repvgg"}
+    rewrite(path, metadata={"format": 1, "name": "mine", "model": model})
+    with pytest.raises(InputError, match="lacks"):
         load_weights(path)
 
 

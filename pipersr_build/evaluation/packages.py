@@ -1,0 +1,158 @@
+"""Packages of both contracts as methods to evaluate: functions between 8-bit pictures.
+
+An image package takes tiles, a video package one frame size; both are run by the MIL interpreter on
+any picture, tile by tile. A frame's tensor is made of a tile as of a decoded frame: 8-bit levels
+divided by 255, in the tensor's own type; its result is clipped and rounded to 8 bits.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipersr_build.errors import InputError
+from pipersr_build.evaluation.testset import Upscale
+from pipersr_build.mil import dtypes
+from pipersr_build.mil.interpreter import Interpreter
+from pipersr_build.mil.package import Feature, Package
+from pipersr_build.mil.values import Semantics
+from pipersr_build.runtime.tiling import Span, spans
+from pipersr_build.runtime.upscaler import HALO_KEY, package_scale, package_upscaler
+
+_FLOATS = ("fp16", "fp32")
+
+
+@dataclass(frozen=True)
+class Method:
+    """A package ready to be evaluated: what it does, to which size of tile (height, width), how large."""
+
+    upscale: Upscale
+    scale: int
+    contract: Literal["image", "video"]
+    tile: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """The one tensor that a package takes and the one it returns: 1, 3, H, W and 1, 3, scale H, scale W."""
+
+    source: Feature
+    result: Feature
+    size: tuple[int, int]
+    scale: int
+
+
+def open_method(package: Package, semantics: Semantics = "fp16") -> Method:
+    """The package as a function from uint8 height, width, 3 to uint8 scale height, scale width, 3.
+
+    Raises:
+        InputError: it neither takes and returns one RGB image nor one tensor of one frame size, does
+            not enlarge, or its tile is too small for the overlap that it needs.
+    """
+    if any(feature.kind == "image" for feature in package.interface.inputs):
+        upscale, scale = package_upscaler(package, semantics), package_scale(package)
+        height, width, _ = package.interface.inputs[0].shape
+        method = Method(upscale, scale, "image", (height or 0, width or 0))
+    else:
+        frames = _frames(package)
+        method = Method(_frame_upscaler(package, frames, semantics), frames.scale, "video", frames.size)
+    if method.scale < 2:
+        raise InputError("the package does not enlarge pictures", where=package.path)
+    return method
+
+
+def overlap(package: Package, length: int) -> int:
+    """The halo in LR pixels that the package says it needs; an eighth of the tile where it says nothing.
+
+    Raises:
+        InputError: it leaves nothing of the tile.
+    """
+    declared = package.spec.description.metadata.userDefined.get(HALO_KEY, "")
+    halo = int(declared) if declared.isdigit() else length // 8
+    if length <= 2 * halo:
+        what = f"its tile of {length} pixels is too small for the overlap of {halo} that it needs"
+        raise InputError(
+            what, where=package.path, fix=f"use a package with a tile of at least {2 * halo + 1} pixels"
+        )
+    return halo
+
+
+def _frames(package: Package) -> _Frames:
+    inputs, outputs = package.interface.inputs, package.interface.outputs
+    types = package.main.types()
+    shapes = [types[f.name].extents for f in (*inputs, *outputs) if _is_tensor(f) and f.name in types]
+    fits = len(inputs) == len(outputs) == 1 and len(shapes) == 2
+    if not fits or any(len(s) != 4 or s[:2] != (1, 3) or 0 in s for s in shapes):
+        raise InputError(
+            "the package takes and returns neither one RGB image nor one frame tensor 1, 3, H, W",
+            where=package.path,
+            fix="evaluate an image package (image_128.mlpackage) or a video package (video_360p.mlpackage)",
+        )
+    (*_, height, width), (*_, out_height, out_width) = shapes
+    scale = out_height // height
+    if (out_height, out_width) != (scale * height, scale * width):
+        sizes = f"{width}x{height} -> {out_width}x{out_height}"
+        raise InputError(f"the package's frame {sizes} is not an enlargement", where=package.path)
+    return _Frames(inputs[0], outputs[0], (height, width), scale)
+
+
+def _is_tensor(feature: Feature) -> bool:
+    return feature.kind == "tensor" and feature.dtype in _FLOATS and not feature.flexible
+
+
+def _frame_upscaler(package: Package, frames: _Frames, semantics: Semantics) -> Upscale:
+    interpreter = Interpreter(package, semantics=semantics)
+    halos = overlap(package, frames.size[0]), overlap(package, frames.size[1])
+    dtype = dtypes.NUMPY[frames.source.dtype]
+
+    def run(tile: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        planes = (tile.astype(np.float32) / 255).astype(dtype).transpose(2, 0, 1)[None]
+        result = interpreter.run({frames.source.name: planes})[frames.result.name]
+        return to_rgb(result[0])
+
+    def upscale(lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return upscale_tiled(lr, run, frames.size, halos, frames.scale)
+
+    return upscale
+
+
+def to_rgb(planes: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """3, H, W of [0, 1] as 8-bit height, width, 3: clipped, then rounded (NaN is 0)."""
+    levels = np.rint(np.clip(np.nan_to_num(planes.astype(np.float32), nan=0.0), 0, 1) * 255)
+    return np.ascontiguousarray(levels.astype(np.uint8).transpose(1, 2, 0))
+
+
+def upscale_tiled(
+    lr: NDArray[np.uint8], run: Upscale, tile: tuple[int, int], halo: tuple[int, int], scale: int
+) -> NDArray[np.uint8]:
+    """Upscale a picture with `run`, which takes pictures of `tile` (height, width).
+
+    `runtime.tiling` for tiles that are not square: halos (height, width) are cut off each tile's inner
+    edges; only a picture smaller than the tile is padded, by repeating its edge.
+
+    Args:
+        lr: uint8 of shape height, width, 3.
+        run: upscales one tile.
+        tile: its size in LR pixels.
+        halo: how far from a cut edge its output can be trusted, in LR pixels.
+        scale: HR pixels per LR pixel.
+
+    Returns:
+        uint8 of shape scale height, scale width, 3.
+    """
+    height, width = lr.shape[:2]
+    below, right = (max(0, wanted - length) for wanted, length in zip(tile, (height, width), strict=True))
+    padded = np.pad(lr, ((0, below), (0, right), (0, 0)), mode="edge")
+    sr = np.empty((height * scale, width * scale, 3), np.uint8)
+    for row in spans(height, tile[0], halo[0]):
+        for column in spans(width, tile[1], halo[1]):
+            piece = run(padded[row.start : row.start + tile[0], column.start : column.start + tile[1]])
+            kept = piece[_kept(row, scale, row.start), _kept(column, scale, column.start)]
+            sr[_kept(row, scale), _kept(column, scale)] = kept
+    return sr
+
+
+def _kept(span: Span, scale: int, start: int = 0) -> slice:
+    """What is kept of a tile along one axis, in HR pixels counted from `start`."""
+    return slice((span.first - start) * scale, (span.last - start) * scale)

@@ -1,0 +1,81 @@
+"""The form in which a network is trained, and the way back to the form in which it is kept."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pipersr_build import fusion, models
+from pipersr_build.config import TrainingConfig
+from pipersr_build.errors import InputError
+from pipersr_build.models.start import STARTS
+from pipersr_build.models.weights import load_weights
+
+
+def training_config(model: Any, settings: TrainingConfig) -> Any:
+    """The configuration of the network that is trained: without batch norms in the folded form."""
+    return replace(model, norm="none") if settings.form == "folded" else model
+
+
+def training_network(model: Any, settings: TrainingConfig, lr: Tensor) -> nn.Module:
+    """A new network in the form for training, or the one of `training.initial`.
+
+    Args:
+        model: the configuration of the network as it will be kept.
+        settings: the training settings.
+        lr: a batch of LR patches, B, 3, H, W in [0, 1]; some starts look at one.
+
+    Raises:
+        InputError: the initial weights cannot be read or belong to another network.
+    """
+    config = training_config(model, settings)
+    if settings.initial is not None:
+        network = _initial(Path(settings.initial), model, config)
+    else:
+        network = models.build(config)
+        network = STARTS[settings.start](network, lr)
+    return network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def _initial(path: Path, model: Any, config: Any) -> nn.Module:
+    """Weights of the kept form, brought to the form for training; or weights of the latter as they are."""
+    weights = load_weights(path)
+    if models.describe(weights.config) == models.describe(config):
+        return weights.network
+    load_weights(path, expected=model)  # says what differs
+    folded, _ = fusion.fold_batch_norms(weights.network)
+    network = models.build(config)
+    network.load_state_dict(folded.state_dict())
+    return network
+
+
+def kept_network(
+    network: nn.Module, model: Any, settings: TrainingConfig, batches: Iterable[Tensor]
+) -> nn.Module:
+    """The trained network in the form of `model`: batch norms put back in, measured on LR `batches`."""
+    if settings.form == "folded" and model.norm == "batch":
+        return fusion.insert_batch_norms(network, batches)
+    return network
+
+
+def teacher_network(settings: TrainingConfig, scale: int) -> nn.Module | None:
+    """The configured teacher, in float32 and evaluation mode.
+
+    Raises:
+        InputError: its weights cannot be read, or it is of another scale.
+    """
+    if settings.teacher is None:
+        return None
+    weights = load_weights(settings.teacher)
+    found = models.facts(weights.config).scale
+    if found != scale:
+        raise InputError(
+            f"the teacher enlarges {found}x, the network {scale}x",
+            where=settings.teacher,
+            fix="train a teacher of the network's scale",
+        )
+    folded, _ = fusion.fold_batch_norms(weights.network)
+    return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
