@@ -72,7 +72,7 @@ COMMANDS: dict[str, Command] = {
         "write report.html and MODEL_CARD.md again from an export's evidence",
     ),
     "bench": Command(
-        "bench [startup] [export] [training]",
+        "bench [startup] [export] [training] [sampling]",
         "timings of this toolkit against the bare calls, as ratios in one run",
     ),
     "doctor": Command("doctor", "what this machine can and cannot do"),

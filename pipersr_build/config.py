@@ -19,6 +19,7 @@ from pipersr_build import models
 from pipersr_build.data.degradations import parse
 from pipersr_build.errors import InputError
 from pipersr_build.files import SAFE_NAME
+from pipersr_build.training import losses
 
 CORPORA = ("photos", "folder", "reference", "div2k", "df2k")
 LR_MADE = ("once", "fly")
@@ -316,7 +317,9 @@ def check_training(training: TrainingConfig) -> None:
         raise _bad("training.batch", training.batch,
                    f"it must be a multiple of accumulate x devices x nodes = {parts}")  # fmt: skip
     _check_list("training.logs", training.logs, LOGS)
+    _check_loss(training.loss)
     _check_stages(training)
+    _check_milestones(training)
 
 
 def _check_list(key: str, values: Any, allowed: Sequence[str]) -> None:
@@ -327,7 +330,7 @@ def _check_list(key: str, values: Any, allowed: Sequence[str]) -> None:
 
 
 def _check_stages(training: TrainingConfig) -> None:
-    """{step: [patch, batch]} with whole numbers, and milestones that are whole numbers."""
+    """{step: [patch, batch]} with whole numbers."""
     stages = training.stages or {}
     fix = "give {step: [patch, batch], ...} with whole positive numbers"
     if not isinstance(stages, dict):
@@ -339,9 +342,22 @@ def _check_stages(training: TrainingConfig) -> None:
         parts = training.accumulate * training.devices * training.nodes
         if sizes[1] % parts:
             raise _bad("training.stages", stages, f"batches must be multiples of {parts}")
+
+
+def _check_milestones(training: TrainingConfig) -> None:
     milestones = training.milestones
     if not isinstance(milestones, list) or not all(type(n) is int and n > 0 for n in milestones):
         raise _bad("training.milestones", milestones, "give a list of steps")
+    if training.schedule == "multistep" and not milestones:
+        why = "training.schedule=multistep needs steps, for example [200000,400000]"
+        raise _bad("training.milestones", milestones, why)
+
+
+def _check_loss(loss: object) -> None:
+    try:
+        losses.parse(loss)
+    except ValueError as error:
+        raise _bad("training.loss", loss, str(error)) from error
 
 
 def plain(config: Config) -> dict[str, Any]:
@@ -379,7 +395,7 @@ def _choice(key: str, value: str, allowed: Sequence[str]) -> None:
 
 
 def _at_least(key: str, value: float, least: float) -> None:
-    if value < least:
+    if not value >= least:  # NaN is not
         raise _bad(key, value, f"it must be at least {least}")
 
 

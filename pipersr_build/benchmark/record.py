@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipersr_build import files
-from pipersr_build.evidence import Provenance, Record
+from pipersr_build.evidence import Direction, Provenance, Record
 
 
 class Figure(Record):
@@ -14,11 +14,17 @@ class Figure(Record):
     limit: float
     unit: str
     detail: str
+    direction: Direction = "at most"
 
     @property
     def holds(self) -> bool:
         """Whether the figure is within its limit."""
-        return self.value <= self.limit
+        return self.value <= self.limit if self.direction == "at most" else self.value >= self.limit
+
+    @property
+    def bound(self) -> str:
+        """The limit as a person writes it, for example ≤ 0.5 s."""
+        return f"{'≤' if self.direction == 'at most' else '≥'} {self.limit:g} {self.unit}"
 
 
 class Benchmark(Record):

@@ -10,6 +10,7 @@ from pipersr_build.commands.evaluate import measure
 from pipersr_build.commands.pictures import test_sets_of
 from pipersr_build.commands.publish import SAMPLES
 from pipersr_build.config import Config
+from pipersr_build.data.crops import busiest
 from pipersr_build.data.images import save_png
 from pipersr_build.data.pictures import Pair
 from pipersr_build.evaluation.testset import TestSet, bicubic
@@ -82,16 +83,3 @@ def _sample(
         names[kind] = f"{folder.name}/{path.name}"
     bicubic_psnr, ours_psnr = (row.images[index].psnr for row in rows)
     return Sample(image=pair.name, bicubic_psnr=bicubic_psnr, ours_psnr=ours_psnr, **names)
-
-
-def busiest(rgb: np.ndarray, edge: int) -> tuple[int, int]:
-    """Top and left of the edge x edge window with the most detail (sum of absolute gradients)."""
-    grey = rgb.astype(np.float64).mean(axis=2)
-    detail = np.abs(np.diff(grey, axis=0, append=grey[-1:])) + np.abs(
-        np.diff(grey, axis=1, append=grey[:, -1:])
-    )
-    sums = np.pad(detail.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    high, wide = min(edge, grey.shape[0]), min(edge, grey.shape[1])
-    windows = sums[high:, wide:] - sums[:-high, wide:] - sums[high:, :-wide] + sums[:-high, :-wide]
-    top, left = np.unravel_index(int(windows.argmax()), windows.shape)
-    return int(top), int(left)

@@ -11,4 +11,6 @@ def main(words: list[str]) -> int:
     config = load(arguments.overrides_only(words))
     export.preflight(config)
     weights = train_network(config)
+    if weights is None:  # one of several processes; the first one exports
+        return 0
     return export.export(config, load_weights(weights), command_line("run", words))

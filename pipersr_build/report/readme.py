@@ -29,7 +29,7 @@ def bench_table() -> str:
     found = record.load(BENCH)
     where = found.provenance
     rows = [
-        f"| {f.name} | {f.value:.3f} {f.unit} | ≤ {f.limit:g} {f.unit} | {f.detail} |" for f in found.figures
+        f"| {f.name} | {f.value:.3f} {f.unit} | {f.bound} | {f.detail} |" for f in found.figures
     ]
     machine = f"{where.machine.processor}, {where.machine.cores} cores, {where.machine.system}"
     versions = f"Python {where.python}, torch {where.torch}, coremltools {where.coremltools}"

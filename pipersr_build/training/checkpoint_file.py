@@ -13,8 +13,8 @@ from pipersr_build.config import TrainingConfig
 from pipersr_build.errors import InputError
 from pipersr_build.progress import say
 from pipersr_build.training import forms
+from pipersr_build.training.names import LAST, PREVIOUS, SETTINGS
 
-LAST, PREVIOUS, SETTINGS = "last.ckpt", "previous.ckpt", "settings.json"
 MARK, FORMAT = "pipersr_build", 1  # a key of ours in Lightning's checkpoint
 _NETWORK = "network."  # of the Lightning module's names
 

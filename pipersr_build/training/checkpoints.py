@@ -11,9 +11,10 @@ from lightning.pytorch import LightningModule, Trainer
 import pipersr_build
 from pipersr_build import files
 from pipersr_build.errors import InputError
-from pipersr_build.training.checkpoint_file import FORMAT, LAST, MARK, PREVIOUS
+from pipersr_build.training.checkpoint_file import FORMAT, MARK
 from pipersr_build.training.curve import Curve
 from pipersr_build.training.interruption import Interruption
+from pipersr_build.training.names import LAST, PREVIOUS
 from pipersr_build.training.steps import StepCallback
 
 

@@ -53,7 +53,7 @@ class Curve(StepCallback):
         del pl_module
         self._started = time.perf_counter()
         if trainer.world_size > 1:
-            self._mean = lambda values: trainer.strategy.reduce(values, reduce_op="mean")  # type: ignore[return-value]
+            self._mean = lambda values: trainer.strategy.reduce(values, reduce_op="mean")
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer

@@ -14,15 +14,15 @@ from pipersr_build import files, models
 from pipersr_build.config import Config, DataConfig, TrainingConfig
 from pipersr_build.errors import InputError
 from pipersr_build.progress import say
-from pipersr_build.training.checkpoint_file import LAST, PREVIOUS, SETTINGS, newest
-from pipersr_build.training.logs import CURVE
-from pipersr_build.training.validation import BEST, SAMPLES
+from pipersr_build.training.checkpoint_file import newest
+from pipersr_build.training.names import BEST, CURVE, LAST, LOCK, PREVIOUS, SAMPLES, SETTINGS, WEIGHTS
 
-WEIGHTS, RECORD = "weights.safetensors", "training.json"
-_NOT_COMPARED = {  # may change between legs: they do not change what is computed
-    "training": ("threads", "devices", "nodes", "accelerator", "compile", "checkpoint_every", "logs", "samples"),
-    "data": ("folder", "root", "verify", "workers", "mirror", "archives", "resident"),
-}  # fmt: skip
+_NOT_COMPARED = {  # may change between legs: where and how fast, not what is computed
+    *("training.threads", "training.devices", "training.nodes", "training.accelerator"),
+    *("training.compile", "training.checkpoint_every", "training.logs", "training.samples"),
+    *("data.folder", "data.root", "data.verify", "data.workers", "data.mirror", "data.archives"),
+    "data.resident",
+}
 _CORPUS = "corpus_sha256"
 _ABSENT = "nothing"
 
@@ -44,7 +44,7 @@ def in_use(folder: Path) -> Iterator[None]:
         InputError: another run is using it, or it cannot be written to.
     """
     files.make_folder(folder)
-    path = folder / ".lock"
+    path = folder / LOCK
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
@@ -94,7 +94,7 @@ def prepare(config: Config, corpus_sha256: str = "", *, writes: bool = True) -> 
 
 
 def _start(folder: Path, settings: dict[str, Any]) -> None:
-    """Write down the settings; of a finished run keep the weights and their record until there are new ones."""
+    """Write down the settings; a finished run's weights and record stay until there are new ones."""
     files.make_folder(folder)
     if (folder / WEIGHTS).is_file():
         say(f"{folder} holds a finished run; its {WEIGHTS} stay until the new ones are ready")
@@ -139,9 +139,8 @@ def _compared(settings: dict[str, Any]) -> dict[str, Any]:
     compared = {"seed": settings.get("seed")}
     for part, default in _defaults(settings).items():
         values = {**json.loads(json.dumps(asdict(default))), **settings.get(part, {})}
-        skipped = _NOT_COMPARED.get(part, ())
-        compared |= {f"{part}.{key}": value for key, value in values.items() if key not in skipped}
-    return compared
+        compared |= {f"{part}.{key}": value for key, value in values.items()}
+    return {key: value for key, value in compared.items() if key not in _NOT_COMPARED}
 
 
 def _defaults(settings: dict[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger, WandbLogger
 from pipersr_build import files
 from pipersr_build.errors import MachineError
 from pipersr_build.training.curve import Curve
+from pipersr_build.training.names import CURVE, TENSORBOARD
 from pipersr_build.training.steps import StepCallback
 
-CURVE = "curve.csv"
 _NEEDS = {"tensorboard": "tensorboard", "wandb": "wandb"}
 
 
@@ -37,7 +37,7 @@ def loggers(names: list[str], folder: Path, name: str, step: int) -> list[Logger
     made: list[Logger] = []
     if "tensorboard" in names:
         purge = step + 1 if step else 0
-        made.append(TensorBoardLogger(folder, name="tensorboard", version="", purge_step=purge))
+        made.append(TensorBoardLogger(folder, name=TENSORBOARD, version="", purge_step=purge))
     if "wandb" in names:
         made.append(WandbLogger(name=name, id=name, save_dir=folder, resume="allow", project="pipersr-build"))
     return made

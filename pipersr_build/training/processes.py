@@ -37,6 +37,11 @@ def check_processes(settings: TrainingConfig, environment: Mapping[str, str] = o
                          fix="ask for the tasks with --ntasks-per-node")  # fmt: skip
 
 
+def started_processes(environment: Mapping[str, str] = os.environ) -> int:
+    """How many processes torchrun or SLURM have started; 1 without them."""
+    return max(_started(environment).values(), default=1)
+
+
 def _started(environment: Mapping[str, str]) -> dict[str, int]:
     """The launcher and the number of processes that it started, if there is a launcher."""
     if "TORCHELASTIC_RUN_ID" in environment:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 import torch
-from pydantic import ValidationError
 from torch import nn
 
 from pipersr_build import config as configuration
@@ -14,30 +13,24 @@ from pipersr_build import evidence, files, machine
 from pipersr_build.config import Config
 from pipersr_build.data.corpus import Corpus
 from pipersr_build.data.module import PatchData
-from pipersr_build.errors import InputError, InterruptedRunError
+from pipersr_build.errors import InterruptedRunError
 from pipersr_build.models.weights import load_weights, save_weights
 from pipersr_build.progress import bar
 from pipersr_build.training import checkpoint_file, forms, losses
-from pipersr_build.training.checkpoint_file import LAST
 from pipersr_build.training.checkpoints import Checkpoints
 from pipersr_build.training.curve import Curve, Score
 from pipersr_build.training.ema import Average
-from pipersr_build.training.folder import RECORD, WEIGHTS, Plan, finish, in_use, prepare
+from pipersr_build.training.folder import Plan, finish, in_use, prepare
 from pipersr_build.training.interruption import Interruption
 from pipersr_build.training.logs import WriteLogs, loggers
 from pipersr_build.training.module import SRModule
+from pipersr_build.training.names import BEST, LAST, RECORD, WEIGHTS
 from pipersr_build.training.patches import Patches
 from pipersr_build.training.processes import check_processes, follow_first_process, is_first_process
 from pipersr_build.training.progress_bar import ShowProgress
+from pipersr_build.training.record import read_record as read_record
 from pipersr_build.training.trainer import build_trainer, check_machine, on_gpu, precision, quiet_lightning
-from pipersr_build.training.validation import (
-    BEST,
-    BestWeights,
-    DrawSamples,
-    Validation,
-    best,
-    best_weights,
-)
+from pipersr_build.training.validation import BestWeights, DrawSamples, Validation, best, best_weights
 
 STATISTICS_BATCHES = 64  # over which put-back batch norms are measured
 
@@ -132,11 +125,14 @@ def _train(
 def _fit(run: _Run, module: SRModule, watching: Sequence[pl.Callback]) -> None:
     """Run the steps that are left."""
     settings, plan, curve, interruption = run.config.training, run.plan, run.curve, Interruption()
-    checkpoints = Checkpoints(
-        plan.folder, settings.checkpoint_every, curve, interruption, lambda: run.kept.checkpointed(curve.scores)
-    )  # fmt: skip
+    every, saved = settings.checkpoint_every, lambda: run.kept.checkpointed(curve.scores)
+    checkpoints = Checkpoints(plan.folder, every, curve, interruption, saved)
     logs = list(settings.logs)
-    with bar("training", settings.steps, done=plan.step) as shown, quiet_lightning(), interruption.listening():
+    with (
+        bar("training", settings.steps, done=plan.step) as shown,
+        quiet_lightning(),
+        interruption.listening(),
+    ):
         writers = [WriteLogs(plan.folder, curve, "csv" in logs), ShowProgress(shown, curve), checkpoints]
         to = loggers(logs, plan.folder, run.config.name, plan.step)
         trainer = build_trainer(settings, plan.folder, [*watching, *writers], to)
@@ -218,19 +214,3 @@ def _record(run: _Run, weights: Path, chosen: evidence.ValidationPoint) -> evide
         validation=curve.scores,
         weights_sha256=files.sha256(weights),
     )
-
-
-def read_record(weights: Path, sha256: str) -> evidence.Training | None:
-    """The training record beside a weights file, if there is one and it is of these weights."""
-    path = weights.with_name(RECORD)
-    if not path.is_file():
-        return None
-    try:
-        record = evidence.Training.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise InputError(
-            "the training record beside the weights cannot be read",
-            where=path,
-            fix="move it away or train again",
-        ) from error
-    return record if record.weights_sha256 == sha256 else None

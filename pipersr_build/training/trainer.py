@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.plugins.environments import SLURMEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 
 from pipersr_build import machine
@@ -82,7 +83,7 @@ def check_machine(settings: TrainingConfig) -> None:
         raise MachineError("torch.compile needs a C++ compiler on a CPU", fix="use training.compile=off")
 
 
-def _environment() -> list[SLURMEnvironment]:
+def _environment() -> Any:
     """Under SLURM, Lightning's own saving in the middle of a step and requeueing are switched off."""
     torchrun = "TORCHELASTIC_RUN_ID" in os.environ
     tasks = "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")

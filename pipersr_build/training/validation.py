@@ -11,9 +11,9 @@ from pipersr_build import files
 from pipersr_build.evidence import ValidationPoint
 from pipersr_build.models.weights import save_weights
 from pipersr_build.training.curve import Curve, Score
+from pipersr_build.training.names import BEST, SAMPLES
 from pipersr_build.training.steps import StepCallback
 
-BEST, SAMPLES = "best", "samples"
 DrawSamples = Callable[[nn.Module, Path], None]  # draws the held-out crops of a network into a PNG file
 
 

@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def write_images(folder: Path, names: list[str], height: int = 40, width: int = 
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(png(picture(sum(name.encode()), height, width)))
+        path.write_bytes(png(picture(zlib.crc32(name.encode()), height, width)))
     return folder
 
 
@@ -42,7 +43,7 @@ def damage(path: Path) -> None:
 
 
 def members(folder: str, names: list[str]) -> dict[str, bytes]:
-    return {f"{folder}/{name}": png(picture(sum(name.encode()))) for name in names}
+    return {f"{folder}/{name}": png(picture(zlib.crc32(name.encode()))) for name in names}
 
 
 def zipped(content: dict[str, bytes]) -> bytes:

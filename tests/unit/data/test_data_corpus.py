@@ -3,12 +3,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_corpora import picture
 
 from pipersr_build.data.corpus import Corpus, fingerprint, folder_corpus, read_corpus
 from pipersr_build.data.holdout import held_out
 from pipersr_build.data.images import list_images, save_png
+from pipersr_build.data.making import Recipe
 from pipersr_build.data.members import Terms
-from pipersr_build.data.pictures import Picture
+from pipersr_build.data.pictures import Picture, make_pair
 from pipersr_build.data.sources import folder_sources
 from pipersr_build.errors import InputError
 
@@ -131,3 +133,80 @@ def test_the_shared_list_names_pictures_of_the_shared_corpus(shared_data: Path) 
     held = held_out(shared_data / "validation.txt", known, folder)
     assert len(held) == len((shared_data / "validation.txt").read_text().split())
     assert held < set(known)
+
+
+def test_reduced_copies_follow_their_originals_but_not_held_out_ones(folder: Path) -> None:
+    save_png(folder / "sub/large.png", picture(1, 40, 30))
+    corpus = read_corpus(folder_sources(folder, ["a.png"]), Recipe((0.8, 0.5), least=8))
+    assert names(corpus) == (
+        [
+            "b.png",
+            "sub/c.png",
+            "sub/d.png",
+            "sub/large.png",
+            "sub/large.png@0.8",
+            "sub/large.png@0.5",
+            "z.png",
+        ],
+        ["a.png"],
+    )
+    assert [p.rgb.shape for p in corpus.train if "large" in p.name] == [(40, 30, 3), (32, 24, 3), (20, 15, 3)]
+    held = read_corpus(folder_sources(folder, ["sub/large.png"]), Recipe((0.8,), least=8))
+    assert names(held)[1] == ["sub/large.png"]
+    assert not any("@" in name for name in names(held)[0])
+
+
+def test_copies_smaller_than_a_patch_are_dropped_not_refused(folder: Path) -> None:
+    recipe = Recipe((0.9,), least=1)
+    corpus = read_corpus(folder_sources(folder, ["a.png"]), recipe, Terms(8))
+    assert names(corpus)[0] == ["b.png", "sub/c.png", "sub/d.png", "z.png"]
+    assert len(read_corpus(folder_sources(folder, ["a.png"]), recipe, Terms(7)).train) == 8
+
+
+def test_emphasis_is_that_of_the_innermost_folder(folder: Path) -> None:
+    save_png(folder / "sub/deep/e.png", picture(1, 40, 30))
+    sources, recipe = folder_sources(folder, ["a.png"]), Recipe((0.5,), least=12)
+    corpus = read_corpus(sources, recipe, Terms(emphasis={"sub": 3, "sub/deep": 0.5}))
+    assert dict(zip(names(corpus)[0], corpus.emphasis, strict=True)) == {
+        "b.png": 1, "sub/c.png": 3, "sub/d.png": 3, "sub/deep/e.png": 0.5, "sub/deep/e.png@0.5": 0.5, "z.png": 1,
+    }  # fmt: skip
+    assert read_corpus(sources).emphasis == [1.0] * 5
+    with pytest.raises(InputError, match="no folder of the corpus is called sup") as caught:
+        read_corpus(sources, terms=Terms(emphasis={"sup": 3}))
+    assert caught.value.fix == "did you mean sub?"
+    with pytest.raises(InputError, match="no folder of the corpus is called quite"):
+        read_corpus(sources, terms=Terms(emphasis={"quite/other": 3}))
+
+
+@pytest.mark.parametrize("fly", [False, True])
+def test_pairs_are_the_pictures_and_their_reduction(folder: Path, fly: bool) -> None:
+    save_png(folder / "odd.png", picture(1, 13, 11))
+    corpus = read_corpus(folder_sources(folder, ["a.png"]), fly=fly)
+    for scale in (2, 3):
+        pairs = corpus.training_pairs(scale)
+        assert [pair.name for pair in pairs] == names(corpus)[0]
+        for pair, whole in zip(pairs, corpus.train, strict=True):
+            wanted = make_pair(whole, scale)
+            assert np.shares_memory(pair.hr, whole.rgb)
+            np.testing.assert_array_equal(pair.hr, wanted.hr)
+            np.testing.assert_array_equal(pair.lr, wanted.lr)
+            assert pair.lr.shape == wanted.lr.shape
+            np.testing.assert_array_equal(pair.lr[1:3, 0:2], wanted.lr[1:3, 0:2])
+        (held,) = corpus.holdout_pairs(scale)
+        assert isinstance(held.lr, np.ndarray)
+        np.testing.assert_array_equal(held.lr, make_pair(corpus.holdout[0], scale).lr)
+
+
+def test_nothing_is_left_when_all_are_broken_or_small(folder: Path) -> None:
+    terms = Terms(9, skip_small=True)
+    with pytest.raises(InputError, match="no picture is left to train on"):
+        read_corpus(folder_sources(folder, ["a.png"]), terms=terms)
+    (folder / "a.png").write_bytes(b"")
+    with pytest.raises(InputError, match="no picture is left to hold out"):
+        read_corpus(folder_sources(folder, ["a.png"]), terms=Terms(skip_broken=True))
+
+
+def test_held_out_pictures_may_be_small_where_small_ones_are_skipped(folder: Path) -> None:
+    save_png(folder / "large.png", picture(1, 20, 20))
+    corpus = read_corpus(folder_sources(folder, ["a.png"]), terms=Terms(9, skip_small=True))
+    assert names(corpus) == (["large.png"], ["a.png"])

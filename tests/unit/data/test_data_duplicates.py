@@ -10,7 +10,8 @@ from pipersr_build.data.duplicates import MOST_BITS, ORIENTATIONS, Match, find_d
 from pipersr_build.data.photos import load_photos
 
 Rgb = NDArray[np.uint8]
-PHOTOS = [(photo.name, photo.rgb) for photo in load_photos()]
+NAMES = ("astronaut", "motorcycle", "coins", "chelsea", "rocket", "gravel")
+PHOTOS = [(photo.name, photo.rgb) for photo in load_photos() if photo.name in NAMES]
 
 
 def resized(rgb: Rgb, factor: float, kind: Image.Resampling = Image.Resampling.BICUBIC) -> Rgb:
@@ -24,10 +25,10 @@ def recompressed(rgb: Rgb, quality: int) -> Rgb:
     return np.array(Image.open(buffer))
 
 
-def trimmed(rgb: Rgb) -> Rgb:
-    """3 % of the height off the top, 1 % and 2 % of the width off the sides."""
+def trimmed(rgb: Rgb, percent: int) -> Rgb:
+    """That much of the height off the top, and of the width off the sides together."""
     height, width = rgb.shape[:2]
-    return rgb[height * 3 // 100 :, width // 100 : -(width * 2 // 100)]
+    return rgb[height * percent // 100 :, width * percent // 300 : -(width * percent * 2 // 300)]
 
 
 PLANTED: dict[str, Callable[[Rgb], Rgb]] = {
@@ -36,41 +37,53 @@ PLANTED: dict[str, Callable[[Rgb], Rgb]] = {
     "double": lambda rgb: resized(rgb, 2),
     "every third pixel": lambda rgb: resized(rgb, 1 / 3, Image.Resampling.NEAREST),
     "jpeg": lambda rgb: recompressed(rgb, 20),
-    "trimmed": trimmed,
+    "trimmed a little": lambda rgb: trimmed(rgb, 2),
+    "trimmed": lambda rgb: trimmed(rgb, 5),
     "brighter": lambda rgb: np.clip(rgb * 1.1 + 8, 0, 255).astype(np.uint8),
     "gray": lambda rgb: np.array(Image.fromarray(rgb).convert("L").convert("RGB")),
-    "all at once": lambda rgb: recompressed(resized(trimmed(rgb)[:, ::-1], 0.5), 50),
+    "all at once": lambda rgb: recompressed(resized(trimmed(rgb, 4)[:, ::-1], 0.5), 50),
 }
 
 
-@pytest.mark.parametrize("how", PLANTED)
-def test_planted_duplicates_are_found_and_nothing_else(how: str) -> None:
-    test = [(f"{name} again", np.ascontiguousarray(PLANTED[how](rgb))) for name, rgb in PHOTOS]
-    found = find_duplicates(PHOTOS, test)
-    assert [(match.train, match.test) for match in found] == [(name, f"{name} again") for name, _ in PHOTOS]
-    turned = "mirrored" if how == "all at once" else "as it is"
-    assert {match.orientation for match in found} == {turned}
-    assert all(match.distance <= MOST_BITS and 0.9 <= match.correlation <= 1.0001 for match in found)
+TURNED: dict[str, Callable[[Rgb], Rgb]] = {
+    "as it is": lambda rgb: rgb,
+    "mirrored": lambda rgb: rgb[:, ::-1],
+    "upside down": lambda rgb: rgb[::-1],
+    "turned 180°": lambda rgb: np.rot90(rgb, 2),
+    "transposed": lambda rgb: rgb.transpose(1, 0, 2),
+    "turned 90° clockwise": lambda rgb: np.rot90(rgb, -1),
+    "turned 90° anticlockwise": lambda rgb: np.rot90(rgb, 1),
+    "transposed, turned 180°": lambda rgb: np.rot90(rgb.transpose(1, 0, 2), 2),
+}
 
 
-@pytest.mark.parametrize(
-    ("turned", "name"),
-    [
-        (lambda rgb: rgb[:, ::-1], "mirrored"),
-        (lambda rgb: rgb[::-1], "upside down"),
-        (lambda rgb: np.rot90(rgb, 2), "turned 180°"),
-        (lambda rgb: rgb.transpose(1, 0, 2), "transposed"),
-        (lambda rgb: np.rot90(rgb, 1), "turned 90° clockwise"),  # to be turned back by that
-        (lambda rgb: np.rot90(rgb, -1), "turned 90° anticlockwise"),
-        (lambda rgb: np.rot90(rgb.transpose(1, 0, 2), 2), "transposed, turned 180°"),
-    ],
-)
-def test_every_orientation_is_recognised_by_name(turned: Callable[[Rgb], Rgb], name: str) -> None:
-    test = [(name, np.ascontiguousarray(turned(rgb))) for name, rgb in PHOTOS]
-    found = find_duplicates(PHOTOS, test)
+def planted(ways: dict[str, Callable[[Rgb], Rgb]]) -> list[tuple[str, Rgb]]:
+    return [
+        (f"{how}/{name}", np.ascontiguousarray(do(rgb))) for how, do in ways.items() for name, rgb in PHOTOS
+    ]
+
+
+def test_planted_duplicates_are_found_and_nothing_else() -> None:
+    found = find_duplicates(planted(PLANTED), PHOTOS)
+    assert {(match.train, match.test) for match in found} == {
+        (f"{how}/{name}", name) for how in PLANTED for name, _ in PHOTOS
+    }
+    assert all(match.distance <= MOST_BITS and 0.92 <= match.correlation <= 1.0001 for match in found)
+    mirrored = {match.train.partition("/")[0] for match in found if match.orientation == "mirrored"}
+    assert mirrored == {"all at once"}
+
+
+def test_it_does_not_matter_which_of_the_two_is_trimmed() -> None:
+    found = find_duplicates(PHOTOS, [(name, trimmed(rgb, 6)) for name, rgb in PHOTOS])
     assert [(match.train, match.test) for match in found] == [(name, name) for name, _ in PHOTOS]
-    assert {match.orientation for match in found} == {name}
-    assert name in ORIENTATIONS
+
+
+def test_every_orientation_is_recognised_by_name() -> None:
+    found = find_duplicates(planted(TURNED), PHOTOS)
+    assert sorted((match.train, match.orientation) for match in found) == sorted(
+        (f"{how}/{name}", how) for how in TURNED for name, _ in PHOTOS
+    )
+    assert set(TURNED) == set(ORIENTATIONS)
 
 
 def test_different_photographs_are_no_duplicates() -> None:
@@ -81,13 +94,12 @@ def test_different_photographs_are_no_duplicates() -> None:
 
 def test_flat_pictures_raise_no_alarm() -> None:
     random = np.random.default_rng(0)
-    ramp = np.linspace(40, 200, 120)[:, None, None]
-    flat = {
-        f"{name} {number}": np.clip(level + sigma * random.standard_normal((120, 160, 3)), 0, 255).astype(np.uint8)
-        for number in range(6)
-        for sigma in (0, 2)
-        for name, level in ((f"gray {sigma}", 128), (f"sky {sigma}", ramp * (1 if sigma else 0)))
-    }  # fmt: skip
+    sky = np.linspace(40, 200, 120)[:, None, None]
+    flat = {"gray": np.full((120, 160, 3), 128, np.uint8), "same gray": np.full((90, 90, 3), 128, np.uint8)}
+    for number in range(6):
+        grain = 2 * random.standard_normal((120, 160, 3))
+        flat[f"gray {number}"] = np.clip(128 + grain, 0, 255).astype(np.uint8)
+        flat[f"sky {number}"] = np.clip(sky + grain, 0, 255).astype(np.uint8)
     found = find_duplicates(flat.items(), flat.items())
     assert [match for match in found if match.train != match.test] == []
 

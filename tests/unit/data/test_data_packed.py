@@ -1,6 +1,8 @@
+import errno
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,30 +136,34 @@ def test_only_one_process_writes(tmp_path: Path) -> None:
     assert holds(Pack(tmp_path, "hr")) == ["sub/0.png", "sub/1.png"]
 
 
-def test_a_full_disk_is_one_message_and_costs_the_last_picture_only(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Full:
-        """Takes half of what it is given."""
+class FullDisk:
+    """A file that takes half of what it is given."""
 
-        def __init__(self, file: object) -> None:
-            self.file = file
+    def __init__(self, file: Any) -> None:
+        self.file = file
 
-        def write(self, data: memoryview) -> None:
-            self.file.write(data.cast("B")[:50])  # type: ignore[attr-defined]
-            raise OSError(28, "No space left on device")
+    def write(self, data: memoryview) -> None:
+        self.file.write(data.cast("B")[:50])
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-        def __getattr__(self, name: str) -> object:
-            return getattr(self.file, name)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
 
-    with pytest.raises(InputError, match="the disk is full"), writing(tmp_path, ["hr"], verify=False) as (w,):
-        add(w, "sub/0.png", "sub/1.png")
-        real = w._pixels
-        monkeypatch.setattr(w, "_pixels", Full(real))
+
+def fill_up(folder: Path) -> None:
+    with writing(folder, ["hr"], verify=False) as (writer,):
+        add(writer, "sub/0.png", "sub/1.png")
+        real = writer._pixels
         try:
-            add(w, "sub/2.png")
+            writer._pixels = FullDisk(real)  # type: ignore[assignment]
+            add(writer, "sub/2.png")
         finally:
-            w._pixels = real
+            writer._pixels = real
+
+
+def test_a_full_disk_is_one_message_and_costs_the_last_picture_only(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the disk is full"):
+        fill_up(tmp_path)
     assert holds(Pack(tmp_path, "hr")) == ["sub/0.png", "sub/1.png"]
     filled(tmp_path, "sub/2.png", "sub/3.png")
     assert holds(Pack(tmp_path, "hr")) == list(PICTURES)
