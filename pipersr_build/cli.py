@@ -37,13 +37,17 @@ COMMANDS: dict[str, Command] = {
         "data duplicates FOLDER … looks for test pictures in the corpus. More: docs/data.md.",
     ),
     "train": Command(
-        "train [key=value …]",
+        "train [--multirun] [key=value …]",
         "train a network, or go on with an interrupted run of the same name",
-        "Example: pipersr-build train name=mine model=pipersr_2x data=photos training.steps=2000",
+        "Example: pipersr-build train name=mine model=pipersr_2x data=photos training.steps=2000\n"
+        "Ctrl-C saves a checkpoint; the same command goes on. With --multirun (-m), a training for each\n"
+        "combination of values: pipersr-build train -m name=mine model.blocks=4,6 training.loss=l1,mse\n"
+        "Several GPUs, nodes, schedules: docs/training.md.",
     ),
     "export": Command(
-        "export weights=FILE [key=value …]",
+        "export [weights=FILE] [key=value …]",
         "make Core ML packages of trained weights, check them, and keep those that pass",
+        "Without weights=, the reference weights that come with the toolkit are used.\n"
         "Example: pipersr-build export weights=runs/mine/weights.safetensors export=video "
         "export.video.size=720x400",
     ),
@@ -65,15 +69,16 @@ COMMANDS: dict[str, Command] = {
         "Pictures: the corpus' held-out ones; evaluation.folder=FOLDER or [FOLDER,FOLDER] (HR files, or HR/\n"
         "with LRx2/, or several such folders inside); or evaluation.hr=FOLDER evaluation.lr=FOLDER.\n"
         "evaluation.protocol=y_float|y_uint8|rgb_uint8|all. Writes quality.json and quality.svg into\n"
-        "evaluation.out=FOLDER (runs/evaluation/SUBJECT).",
+        "evaluation.out=FOLDER (runs/evaluation/…).",
     ),
     "report": Command(
         "report FOLDER …",
         "write report.html and MODEL_CARD.md again from an export's evidence",
     ),
     "bench": Command(
-        "bench [startup] [export] [training] [sampling]",
-        "timings of this toolkit against the bare calls, as ratios in one run",
+        "bench [SUITE …] | bench ablation [VARIANT …]",
+        "timings against the bare calls, as ratios in one run; what each training option is worth",
+        "Suites: startup export training step sampling (all by default), and gpu where there is one.",
     ),
     "doctor": Command("doctor", "what this machine can and cannot do"),
     "config": Command(

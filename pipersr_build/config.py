@@ -19,6 +19,7 @@ from pipersr_build import models
 from pipersr_build.data.degradations import parse
 from pipersr_build.errors import InputError
 from pipersr_build.files import SAFE_NAME
+from pipersr_build.shipped import conf_dir as conf_dir
 from pipersr_build.training import losses
 
 CORPORA = ("photos", "folder", "reference", "div2k", "df2k")
@@ -164,19 +165,6 @@ class Config:
     target: TargetConfig = field(default_factory=TargetConfig)
     placement: PlacementConfig = field(default_factory=PlacementConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-
-
-def conf_dir() -> Path:
-    """The folder with the YAML files: inside an installed package, or beside it in a checkout.
-
-    Raises:
-        InputError: neither is there.
-    """
-    package = Path(__file__).resolve().parent
-    for folder in (package / "conf", package.parent / "conf"):
-        if (folder / "config.yaml").is_file():
-            return folder
-    raise InputError("the configuration folder is missing", where=package, fix="reinstall pipersr-build")
 
 
 def load(overrides: Sequence[str] = ()) -> Config:

@@ -145,6 +145,7 @@ class Training(Record):
     form: str = "as_is"
     legs: list[Leg] = []
     settings: dict[str, Any] = Field(default={}, description="the configuration, without folders")
+    before: "Training | None" = Field(default=None, description="the run whose weights this one began with")
     seconds: float
     precision: str
     device: str

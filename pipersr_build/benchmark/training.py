@@ -3,52 +3,21 @@
 import statistics
 import tempfile
 import time
-from contextlib import nullcontext
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from pipersr_build import models
+from pipersr_build.benchmark.loop import BareLoop
 from pipersr_build.benchmark.record import Figure
-from pipersr_build.config import Config, load
+from pipersr_build.config import load
 from pipersr_build.data.corpus import photos_corpus
-from pipersr_build.training.optimizers import BETAS
 from pipersr_build.training.run import train
 from pipersr_build.training.trainer import precision
 
 STEPS = 240
 WARM_UP = 40
 LIMIT = 1.05
-
-
-class BareLoop:
-    """The shortest loop that does the same arithmetic, on one batch in memory.
-
-    `fused` as None is `torch.optim.Adam` as it comes; True is the fused step that our training uses.
-    """
-
-    def __init__(self, config: Config, fused: bool | None) -> None:
-        settings = config.training
-        kind = torch.channels_last
-        self.network = models.build(config.model).to(memory_format=kind)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=settings.learning_rate, betas=BETAS, fused=fused
-        )
-        self.lr = torch.rand(settings.batch, 3, settings.patch, settings.patch).to(memory_format=kind)
-        size = settings.patch * config.model.scale
-        self.hr = torch.rand(settings.batch, 3, size, size).to(memory_format=kind)
-        self.half = precision(settings.precision) == "bf16"
-        self.clip = settings.clip_gradient
-
-    def step(self) -> None:
-        """One optimiser step."""
-        self.optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16) if self.half else nullcontext():
-            sr = self.network(self.lr)
-        torch.nn.functional.l1_loss(sr.float(), self.hr).backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
-        self.optimizer.step()
 
 
 class InTurn(Callback):

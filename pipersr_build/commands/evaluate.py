@@ -28,12 +28,11 @@ def main(words: list[str]) -> int:
     """Measure everything that is named, and bicubic beside it, on the configured pictures."""
     paths, overrides = arguments.split(words)
     config = load(overrides)
-    subjects = open_subjects(
-        [*paths, *([Path(config.weights)] if config.weights else [])], config.model.scale
-    )
+    paths += [Path(config.weights)] if config.weights else []
+    subjects = open_subjects(paths, config.model.scale)
     config.model.scale = subjects[0].record.scale
     sets = test_sets_of(config)
-    with place(out_folder(config, subjects)) as folder:
+    with place(out_folder(config, paths)) as folder:
         rows = _measure_all(subjects, sets, config)
         found = record.Evaluation(
             provenance=machine.provenance(command_line("evaluate", words)),
@@ -63,12 +62,16 @@ def measure(method: Upscale, pictures: TestSet, config: Config, subject: str) ->
                               progress)  # fmt: skip
 
 
-def out_folder(config: Config, subjects: Sequence[Subject]) -> Path:
-    """Where the record goes: `evaluation.out`, else a folder in `runs` that tells the first subject."""
+def out_folder(config: Config, paths: Sequence[Path]) -> Path:
+    """Where the record goes: `evaluation.out`, else a folder in `runs` called after the first subject.
+
+    That is its folder and its name without ending: `quickstart-image_128`.
+    """
     if config.evaluation.out:
         return Path(config.evaluation.out)
-    first = next((subject.name for subject in subjects if subject.name != BICUBIC), BICUBIC)
-    return Path(config.runs) / _FOLDER / first.replace("/", "-")
+    first = next((path.resolve() for path in paths if str(path) != BICUBIC), None)
+    name = BICUBIC if first is None else "-".join(filter(None, (first.parent.name, first.stem)))
+    return Path(config.runs) / _FOLDER / name
 
 
 @contextmanager

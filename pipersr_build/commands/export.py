@@ -19,6 +19,7 @@ from pipersr_build.fusion import collapse_branches, count_batch_norms, deploy, p
 from pipersr_build.fusion.proof import TOLERANCE
 from pipersr_build.mil.census import census
 from pipersr_build.mil.package import open_package
+from pipersr_build.models.reference import reference_weights
 from pipersr_build.models.weights import Weights, load_weights, save_weights
 from pipersr_build.placement import rules
 from pipersr_build.progress import bar
@@ -28,18 +29,11 @@ from pipersr_build.training.run import read_record
 
 
 def main(words: list[str]) -> int:
-    """Export `weights=…`; return 0 if all gates passed, 1 if one failed."""
+    """Export `weights=…`, or the shipped ones; return 0 if all gates passed, 1 if one failed."""
     overrides = arguments.overrides_only(words)
     config = load(overrides)
-    if config.weights is None:
-        raise InputError(
-            "no weights are given",
-            where="configuration key weights",
-            fix="say weights=runs/NAME/weights.safetensors; train some with: pipersr-build train",
-        )
-    weights = load_weights(
-        config.weights, config.model if arguments.names_group(overrides, "model") else None
-    )
+    path = config.weights or reference_weights(config.model)
+    weights = load_weights(path, config.model if arguments.names_group(overrides, "model") else None)
     config.model = weights.config
     if not arguments.names_group(overrides, "name"):
         config.name = weights.name
@@ -56,9 +50,10 @@ def preflight(config: Config) -> list[Contract]:
     rules.load().family(config.placement.chip)
     if config.export.image.enabled:
         spans(1, config.export.image.tile, models.facts(config.model).receptive_radius)
-    for folder in evaluation_folders(config.evaluation):
-        if not Path(folder).is_dir():
-            raise InputError("no such folder", where=f"evaluation.folder={folder}", fix="check the path")
+    pictures = config.evaluation
+    for folder in (*evaluation_folders(pictures), pictures.hr, pictures.lr):
+        if folder and not Path(folder).is_dir():
+            raise InputError("no such folder of pictures", where=folder, fix="check the path")
     with publish.place(Path(config.exports), config.name):
         return wanted
 

@@ -82,7 +82,7 @@ def do(job: Job) -> Done:
     try:
         rgb = load_rgb(job.source) if isinstance(job.source, Path) else job.source.read()
     except InputError as error:
-        return Done(job, [], error.what)
+        return Done(job, [], f"{error.what} ({error.fix})")
     return Done(job, list(_family(job, rgb)))
 
 

@@ -103,7 +103,7 @@ def broken_images(broken: dict[str, str], where: object) -> InputError:
     lines = [f"{name}: {why}" for name, why in broken.items()]
     count = "1 image" if len(lines) == 1 else f"{len(lines)} images"
     what = "\n    ".join([f"{count} cannot be read:", *lines])
-    fix = "copy or download them again, or go on without them: data.skip_broken=true"
+    fix = "mend or remove them, or go on without them: data.skip_broken=true"
     return InputError(what, where=where, fix=fix)
 
 

@@ -52,8 +52,9 @@ def open_method(package: Package, semantics: Semantics = "fp16") -> Method:
     """
     if any(feature.kind == "image" for feature in package.interface.inputs):
         upscale, scale = package_upscaler(package, semantics), package_scale(package)
-        height, width, _ = package.interface.inputs[0].shape
-        method = Method(upscale, scale, "image", (height or 0, width or 0))
+        tile = package.interface.inputs[0].shape[0] or 0
+        overlap(package, tile)  # refused here rather than at the first picture
+        method = Method(upscale, scale, "image", (tile, tile))
     else:
         frames = _frames(package)
         method = Method(_frame_upscaler(package, frames, semantics), frames.scale, "video", frames.size)

@@ -18,7 +18,9 @@ class Subject(Record):
     name: str = Field(description="as in the quality records")
     kind: Kind
     scale: int
-    parameters: int | None = Field(description="elements of its weights, branches collapsed; None for bicubic")
+    parameters: int | None = Field(
+        description="elements of its weights, branches collapsed; None for bicubic"
+    )
     runner: str = Field(description="what executed it, for example 'MIL interpreter, fp16'")
     sha256: str = Field(default="", description="of the file, or of the package's files")
     config: dict[str, Any] = Field(default={}, description="the network's, or the package's interface")

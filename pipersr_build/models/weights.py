@@ -65,6 +65,15 @@ def load_weights(path: str | Path, expected: Any = None) -> Weights:
     return Weights(network.eval(), config, about["name"], path, files.sha256(path))
 
 
+def describe_weights(path: Path) -> dict[str, Any]:
+    """The description (`models.describe`) of the network that a weights file belongs to.
+
+    Raises:
+        InputError: no such file, or not such a file.
+    """
+    return models.describe(_config(_read(path)[1], path))
+
+
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not path.is_file():
         raise InputError("no such weights file", where=path, fix="train them with: pipersr-build train")

@@ -26,7 +26,7 @@ class Checkpoints(StepCallback):
         every: steps between checkpoints.
         curve: told before each one, since it is part of it.
         interruption: who may ask for an end.
-        saved: called after each one.
+        saved: called after each one, in the first process.
     """
 
     def __init__(
@@ -71,7 +71,8 @@ class Checkpoints(StepCallback):
             raise self._curve.diverged("a weight is not finite", step)
         self._curve.close_leg(step)
         save_checkpoint(trainer, self._folder)
-        self._saved()
+        if trainer.is_global_zero:
+            self._saved()
 
 
 def save_checkpoint(trainer: Trainer, folder: Path) -> None:

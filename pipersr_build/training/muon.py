@@ -52,6 +52,10 @@ class Muon(torch.optim.Adam):
         super().__init__(groups, **adam)
         self.momentum = momentum
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take a saved state as it is: Adam's own mends old formats and expects its state for all tensors."""
+        torch.optim.Optimizer.__setstate__(self, state)
+
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step; `closure` computes the gradients."""

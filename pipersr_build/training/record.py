@@ -15,8 +15,9 @@ def read_record(weights: Path, sha256: str) -> evidence.Training | None:
     Raises:
         InputError: the record cannot be read.
     """
-    path = weights.with_name(RECORD)
-    if not path.is_file():
+    beside = (weights.with_suffix(f".{RECORD}"), weights.with_name(RECORD))  # shipped weights share a folder
+    path = next((path for path in beside if path.is_file()), None)
+    if path is None:
         return None
     try:
         record = evidence.Training.model_validate_json(path.read_bytes())

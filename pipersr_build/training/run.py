@@ -10,12 +10,11 @@ from torch import nn
 
 from pipersr_build import config as configuration
 from pipersr_build import evidence, files, machine
-from pipersr_build.config import Config
+from pipersr_build.config import Config, TrainingConfig
 from pipersr_build.data.corpus import Corpus
 from pipersr_build.data.module import PatchData
 from pipersr_build.errors import InterruptedRunError
 from pipersr_build.models.weights import load_weights, save_weights
-from pipersr_build.progress import bar
 from pipersr_build.training import checkpoint_file, forms, losses
 from pipersr_build.training.checkpoints import Checkpoints
 from pipersr_build.training.curve import Curve, Score
@@ -128,12 +127,8 @@ def _fit(run: _Run, module: SRModule, watching: Sequence[pl.Callback]) -> None:
     every, saved = settings.checkpoint_every, lambda: run.kept.checkpointed(curve.scores)
     checkpoints = Checkpoints(plan.folder, every, curve, interruption, saved)
     logs = list(settings.logs)
-    with (
-        bar("training", settings.steps, done=plan.step) as shown,
-        quiet_lightning(),
-        interruption.listening(),
-    ):
-        writers = [WriteLogs(plan.folder, curve, "csv" in logs), ShowProgress(shown, curve), checkpoints]
+    with quiet_lightning(), interruption.listening():
+        writers = [WriteLogs(plan.folder, curve, "csv" in logs), ShowProgress(curve), checkpoints]
         to = loggers(logs, plan.folder, run.config.name, plan.step)
         trainer = build_trainer(settings, plan.folder, [*watching, *writers], to)
         data = PatchData(run.patches.on(trainer.strategy.root_device), accumulate=settings.accumulate)
@@ -185,6 +180,13 @@ def _device(config: Config) -> str:
     return accelerator or machine.describe().processor
 
 
+def _before(settings: TrainingConfig) -> evidence.Training | None:
+    """The record of the run whose weights this one began with, where it is known."""
+    if settings.initial is None:
+        return None
+    return read_record(Path(settings.initial), files.sha256(Path(settings.initial)))
+
+
 def _record(run: _Run, weights: Path, chosen: evidence.ValidationPoint) -> evidence.Training:
     config, settings, corpus, curve = run.config, run.config.training, run.corpus, run.curve
     return evidence.Training(
@@ -196,6 +198,7 @@ def _record(run: _Run, weights: Path, chosen: evidence.ValidationPoint) -> evide
         ema=settings.ema,
         form=settings.form,
         legs=curve.legs,
+        before=_before(settings),
         settings=configuration.plain(config),
         seconds=round(curve.seconds, 2),
         precision=precision(settings.precision, on_gpu(settings)),

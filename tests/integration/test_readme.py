@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from pipersr_build import cli
-from pipersr_build.report import readme
+from pipersr_build.report import documents
 from tests.conftest import ROOT
 
 TAKES_SETTINGS = {"run", "train", "export", "evaluate"}
@@ -24,13 +24,15 @@ def test_every_command_of_the_readme_runs(tmp_path, monkeypatch, capfd):
         assert cli.main([*words, *more]) == 0, (words, capfd.readouterr().err)
 
 
-def test_the_readmes_tables_are_what_the_records_say():
-    text = (ROOT / "README.md").read_text()
-    assert readme.render(text) == text, "render it: python -m pipersr_build.report.readme"
+@pytest.mark.parametrize("path", documents.documents(), ids=lambda path: path.name)
+def test_the_tables_are_what_the_records_say(path):
+    text = path.read_text()
+    assert documents.render(text) == text, "render it: python -m pipersr_build.report.documents"
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
-def test_links_and_paths_in_the_documents_exist(name):
-    text = (ROOT / name).read_text()
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize(
+    "path", [*documents.documents(), ROOT / "CONTRIBUTING.md"], ids=lambda path: path.name
+)
+def test_links_and_paths_in_the_documents_exist(path):
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", path.read_text()):
+        assert (path.parent / target).exists(), target

@@ -14,7 +14,7 @@ def choices(group):
     [(g, c) for g in ("model", "training", "export", "target", "experiment") for c in choices(g)],
 )
 def test_every_shipped_choice_composes(group, choice):
-    config.load([f"{group}={choice}"])
+    config.load([f"{group}={choice}", "data.folder=photographs"])
 
 
 def test_the_default_is_the_published_network_and_four_packages():

@@ -166,6 +166,21 @@ def test_bad_input(
     refused(capsys, words, *expected)
 
 
+def test_a_checkpoint_is_judged_as_its_network(
+    work: Path, tiny: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pipersr_build.training import checkpoint_file
+
+    (work / "last.ckpt").write_bytes(b"x")
+    monkeypatch.setattr(checkpoint_file, "load_network", lambda _: (tiny.network, tiny.network.config))
+    assert run("last.ckpt", tiny.weights, "evaluation.folder=sets/first", "evaluation.out=out") == 0
+    found = record.load(Path("out/quality.json"))
+    bicubic, checkpoint, weights = found.quality
+    assert [subject.kind for subject in found.subjects] == ["bicubic", "checkpoint", "weights"]
+    assert found.subjects[1].sha256 == files.sha256(work / "last.ckpt")
+    assert checkpoint.images == weights.images != bicubic.images
+
+
 def test_subjects_of_different_scales(
     work: Path, tiny: SimpleNamespace, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,10 +246,12 @@ def test_a_folder_that_cannot_be_written_to(work: Path, capsys: pytest.CaptureFi
 
 
 def test_weights_in_the_configuration_are_a_subject(work: Path, tiny: SimpleNamespace) -> None:
-    words = [f"weights={tiny.weights}", tiny.weights, "evaluation.folder=sets/first"]
+    (work / "mine").mkdir()
+    (work / "mine" / "w.safetensors").write_bytes(tiny.weights.read_bytes())
+    words = ["weights=mine/w.safetensors", "mine/w.safetensors", "evaluation.folder=sets/first"]
     assert run(*words) == 0
-    found = json.loads((work / "runs/evaluation/weights.safetensors/quality.json").read_text())
-    assert [subject["name"] for subject in found["subjects"]] == ["bicubic", "weights.safetensors"]
+    found = json.loads((work / "runs/evaluation/mine-w/quality.json").read_text())
+    assert [subject["name"] for subject in found["subjects"]] == ["bicubic", "w.safetensors"]
 
 
 def test_place_keeps_what_others_put_there(work: Path) -> None:

@@ -29,7 +29,7 @@ def names(corpus: Corpus) -> tuple[list[str], list[str]]:
     return [picture.name for picture in corpus.train], [picture.name for picture in corpus.holdout]
 
 
-def test_named_pictures_areheld_out(folder: Path) -> None:
+def test_named_pictures_are_held_out(folder: Path) -> None:
     corpus = folder_corpus(folder, ["sub/d.png", "a.png"])
     assert names(corpus) == (["b.png", "sub/c.png", "z.png"], ["a.png", "sub/d.png"])
     assert corpus.name == "corpus"
@@ -168,7 +168,8 @@ def test_emphasis_is_that_of_the_innermost_folder(folder: Path) -> None:
     sources, recipe = folder_sources(folder, ["a.png"]), Recipe((0.5,), least=12)
     corpus = read_corpus(sources, recipe, Terms(emphasis={"sub": 3, "sub/deep": 0.5}))
     assert dict(zip(names(corpus)[0], corpus.emphasis, strict=True)) == {
-        "b.png": 1, "sub/c.png": 3, "sub/d.png": 3, "sub/deep/e.png": 0.5, "sub/deep/e.png@0.5": 0.5, "z.png": 1,
+        "b.png": 1, "sub/c.png": 3, "sub/d.png": 3,
+        "sub/deep/e.png": 0.5, "sub/deep/e.png@0.5": 0.5, "z.png": 1,
     }  # fmt: skip
     assert read_corpus(sources).emphasis == [1.0] * 5
     with pytest.raises(InputError, match="no folder of the corpus is called sup") as caught:

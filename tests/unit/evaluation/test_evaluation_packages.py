@@ -74,6 +74,15 @@ def test_a_package_that_says_nothing_overlaps_by_an_eighth(tiny: SimpleNamespace
     assert overlap(package, 80) == 10
 
 
+def test_a_tile_that_the_overlap_uses_up_is_refused_at_once(tiny: SimpleNamespace) -> None:
+    for path in (tiny.image, tiny.video):
+        package = open_package(path)
+        package.spec.description.metadata.userDefined["pipersr_build.halo"] = "12"
+        with pytest.raises(InputError, match="too small for the overlap of 12") as caught:
+            open_method(package)
+        assert caught.value.where == str(path)
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -1,0 +1,119 @@
+"""Render the documents' tables from records: `python -m pipersr_build.report.documents`.
+
+A table stands between `<!-- record: NAME -->` and `<!-- end -->`; nothing between them is written by hand.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from pipersr_build import files
+from pipersr_build.benchmark import ablation, record
+from pipersr_build.evaluation import record as evaluations
+from pipersr_build.evidence import Provenance, Training
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+RECORDS = ROOT / "pipersr_build" / "benchmark" / "records"
+WEIGHTS = ROOT / "weights"
+REFERENCE = "pipersr_2x"
+
+
+def documents() -> list[Path]:
+    """The files that may hold tables."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def render(text: str) -> str:
+    """Return a document with every record's table as the records say."""
+
+    def replace(match: re.Match[str]) -> str:
+        return f"{match[1]}\n{TABLES[match[2]]()}\n{match[3]}"
+
+    return re.sub(r"(<!-- record: (\w+) -->)\n.*?(<!-- end -->)", replace, text, flags=re.DOTALL)
+
+
+def bench_table() -> str:
+    """The latest benchmark record as a Markdown table."""
+    found = record.load(RECORDS / "bench.json")
+    rows = [f"| {f.name} | {f.value:.3f} {f.unit} | {f.bound} | {f.detail} |" for f in found.figures]
+    return "\n".join(
+        ["| figure | measured | limit | detail |", "|---|---:|---:|---|", *rows, "", _where(found.provenance)]
+    )
+
+
+def ablation_table() -> str:
+    """What each training option is worth."""
+    return ablation.table(ablation.load_record(RECORDS / "ablation.json"))
+
+
+def quality_table() -> str:
+    """The reference weights' package, read back from disk, beside bicubic and the published network."""
+    found = evaluations.load(WEIGHTS / f"{REFERENCE}.quality.json")
+    kinds = {subject.name: subject.kind for subject in found.subjects}
+    lines = ["| test set, protocol | bicubic | published PiperSR | this package | above published |",
+             "|---|---:|---:|---:|---:|"]  # fmt: skip
+    for row in found.quality:
+        if kinds[row.subject] != "package":
+            continue
+        same = [q for q in found.quality if (q.dataset, q.protocol) == (row.dataset, row.protocol)]
+        bicubic = next(q for q in same if kinds[q.subject] == "bicubic")
+        ours = (row.subject, row.dataset, row.protocol)
+        known = next((d for d in found.against_published if _of(d) == ours), None)
+        published = _score(known.published_psnr, known.published_ssim) if known else "–"
+        lines.append(
+            f"| {row.dataset}, {row.protocol} | {_score(bicubic.mean_psnr, bicubic.mean_ssim)} | {published} "
+            f"| **{_score(row.mean_psnr, row.mean_ssim)}** | {f'{known.psnr:+.3f} dB' if known else '–'} |"
+        )
+    return "\n".join([*lines, "", f"PSNR in dB / SSIM. {_where(found.provenance)}"])
+
+
+def training_table() -> str:
+    """How the reference weights came to be, part by part."""
+    text = (WEIGHTS / f"{REFERENCE}.training.json").read_text()
+    parts, part = [], Training.model_validate_json(text)
+    parts.append(part)
+    while part.before is not None:
+        part = part.before
+        parts.insert(0, part)
+    lines = ["| part | steps (kept) | batch x patch | loss | optimiser, schedule | form | hours | held-out |",
+             "|---|---:|---|---|---|---|---:|---:|"]  # fmt: skip
+    for number, p in enumerate(parts, start=1):
+        kept = f"{p.chosen_psnr:.3f} dB" if p.chosen_psnr is not None else "–"
+        lines.append(
+            f"| {number} | {p.steps:,} ({p.chosen_step:,}) | {p.batch} x {p.patch}² | {p.loss} "
+            f"| {p.optimizer}, {p.schedule} | {p.form} | {p.seconds / 3600:.2f} | {kept} |"
+        )
+    legs = sum(len(p.legs) for p in parts)
+    last = parts[-1]
+    return "\n".join([
+        *lines, "",
+        f"{last.device}, {last.threads} thread, {last.precision}; {legs} legs; corpus SHA-256 "
+        f"`{last.corpus_sha256[:16]}`, {len(last.train_images)} training and {len(last.holdout_images)} "
+        f"held-out pictures; protocol {last.protocol}.",
+    ])  # fmt: skip
+
+
+def _of(row: evaluations.Difference) -> tuple[str, str, str]:
+    return row.subject, row.dataset, row.protocol
+
+
+def _score(psnr: float, ssim: float | None) -> str:
+    return f"{psnr:.3f}" + (f" / {ssim:.4f}" if ssim is not None else "")
+
+
+def _where(made: Provenance) -> str:
+    machine = f"{made.machine.processor}, {made.machine.cores} cores, {made.machine.system}"
+    versions = f"Python {made.python}, torch {made.torch}, coremltools {made.coremltools}"
+    return f"{made.created[:10]}, {machine}; {versions}; commit {(made.git_commit or 'unknown')[:10]}."
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "bench": bench_table,
+    "ablation": ablation_table,
+    "reference_quality": quality_table,
+    "reference_training": training_table,
+}
+
+if __name__ == "__main__":
+    for document in documents():
+        files.write_text(document, render(document.read_text()))

@@ -1,0 +1,72 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from pipersr_build import models
+from pipersr_build.config import TrainingConfig
+from pipersr_build.errors import InputError
+from pipersr_build.models.pipersr import PiperSRConfig
+from pipersr_build.models.weights import save_weights
+from pipersr_build.training import forms
+
+MODEL = PiperSRConfig(blocks=1, channels=8)
+LR = torch.rand(4, 3, 12, 12, generator=torch.Generator().manual_seed(0))
+
+
+def settings(**more):
+    return TrainingConfig(**more)
+
+
+def test_the_folded_form_has_no_batch_norms_and_gets_measured_ones_at_the_end():
+    chosen = settings(form="folded", start="calibrated")
+    network = forms.training_network(MODEL, chosen, LR)
+    assert forms.training_config(MODEL, chosen) == replace(MODEL, norm="none")
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
+    kept = forms.kept_network(network, MODEL, chosen, [LR, LR.flip(0)])
+    assert models.build(MODEL).state_dict().keys() == kept.state_dict().keys()
+    torch.testing.assert_close(kept.eval()(LR), network.eval()(LR), rtol=1e-4, atol=1e-5)
+
+
+def test_as_it_is_is_kept_as_it_is():
+    network = forms.training_network(MODEL, settings(), LR)
+    assert forms.kept_network(network, MODEL, settings(), iter(())) is network
+    assert network.training
+    assert next(network.parameters()).is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.fixture
+def initial(tmp_path):
+    """Weights with batch norms that do something."""
+    torch.manual_seed(0)
+    network = models.build(MODEL)
+    for parameter in network.parameters():
+        parameter.data.add_(0.1 * torch.randn_like(parameter))
+    network.train()(LR)
+    save_weights(tmp_path / "w.safetensors", network, MODEL, "x")
+    return network.eval(), str(tmp_path / "w.safetensors")
+
+
+def test_fine_tuning_without_batch_norms_begins_with_the_same_function(initial):
+    network, path = initial
+    folded = forms.training_network(MODEL, settings(form="folded", initial=path), LR).eval()
+    torch.testing.assert_close(folded(LR), network(LR), rtol=1e-4, atol=1e-5)
+    again = forms.training_network(MODEL, settings(initial=path), LR).eval()
+    torch.testing.assert_close(again(LR), network(LR))
+
+
+def test_initial_weights_of_another_network_are_refused(initial):
+    other = replace(MODEL, channels=12)
+    with pytest.raises(InputError, match="another architecture: channels is 8, asked for 12"):
+        forms.training_network(other, settings(initial=initial[1]), LR)
+    with pytest.raises(InputError, match="no such weights file"):
+        forms.training_network(MODEL, settings(initial="nowhere.safetensors"), LR)
+
+
+def test_a_teacher_is_folded_and_must_have_the_networks_scale(initial):
+    network, path = initial
+    assert forms.teacher_network(settings(), 2) is None
+    teacher = forms.teacher_network(settings(teacher=path), 2)
+    torch.testing.assert_close(teacher(LR), network(LR), rtol=1e-4, atol=1e-5)
+    with pytest.raises(InputError, match="the teacher enlarges 2x, the network 3x"):
+        forms.teacher_network(settings(teacher=path), 3)
