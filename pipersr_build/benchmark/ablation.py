@@ -62,8 +62,8 @@ VARIANTS: dict[str, Variant] = {
     "repvgg": _one("RepVGG branches, collapsed", "model.branches=repvgg"),
     "ecb": _one("ECB branches, collapsed", "model.branches=ecb"),
     "folded": _one("no batch norms, calibrated start", *_FOLDED),
-    "progressive": _one("patches of 24, then 32, then 48", "training.patch=24", "training.batch=14",
-                        f"training.stages={{{BUDGET // 3}: [32, 8], {2 * BUDGET // 3}: [48, 4]}}"),
+    "progressive": _one("patches of 16, then 24, then 32", "training.patch=16", "training.batch=32",
+                        f"training.stages={{{BUDGET // 3}: [24, 14], {2 * BUDGET // 3}: [32, 8]}}"),
     "distilled": Variant("learns from a teacher as well (12 blocks, 96 channels)",
                          (Part(("training.teacher={teacher}",)),),
                          teacher=("model=pipersr_2x_teacher", _MUON)),
@@ -81,6 +81,8 @@ class Row(Record):
     steps: int
     psnr: float
     seconds: float
+    corpus_sha256: str
+    git_commit: str | None
 
 
 class Ablation(Record):
@@ -88,7 +90,7 @@ class Ablation(Record):
 
     provenance: Provenance
     corpus: str
-    corpus_sha256: str
+    holdout_images: list[str]
     protocol: str
     budget: str
     rows: list[Row]
@@ -101,7 +103,7 @@ def main(words: Sequence[str], path: Path) -> Ablation:
     can be interrupted and go on with what is missing: name the variants.
 
     Raises:
-        InputError: no such variant, or the record at `path` is of another corpus.
+        InputError: no such variant, or the record at `path` is of other held-out pictures.
     """
     names = [word for word in words if "=" not in word] or list(VARIANTS)
     overrides = [word for word in words if "=" in word]
@@ -114,15 +116,17 @@ def main(words: Sequence[str], path: Path) -> Ablation:
     for name in names:
         say(f"variant {name}: {VARIANTS[name].what}")
         row, training = _measure(name, VARIANTS[name], overrides)
-        if record is not None and record.corpus_sha256 != training.corpus_sha256:
-            raise InputError("the record is of another corpus", where=path, fix="move it away to start anew")
+        if record is not None and record.holdout_images != training.holdout_images:
+            raise InputError(
+                "the record is of other held-out pictures", where=path, fix="move it away to start anew"
+            )
         rows = [row, *(old for old in (record.rows if record else []) if old.variant != name)]
         record = Ablation(
             provenance=machine.provenance(command_line("bench ablation", words)),
             corpus=training.corpus,
-            corpus_sha256=training.corpus_sha256,
+            holdout_images=training.holdout_images,
             protocol=training.protocol,
-            budget=f"{BUDGET} steps of 8 patches of 32x32 LR pixels (or as many pixels), one thread",
+            budget=f"{BUDGET} steps of 8 patches of 32x32 LR pixels, or of as many pixels, one thread",
             rows=sorted(rows, key=lambda row: list(VARIANTS).index(row.variant)),
         )
         files.write_text(path, record.model_dump_json(indent=2) + "\n")
@@ -146,8 +150,16 @@ def _measure(name: str, variant: Variant, overrides: Sequence[str]) -> tuple[Row
             words += [f"training.initial={before}"] if part.goes_on else []
             before, training = _train(f"{name}-{number}", words, part.share, overrides, folder)
         seconds = time.process_time() - started
-        psnr = training.validation[-1].psnr
-    return Row(variant=name, what=variant.what, steps=BUDGET, psnr=psnr, seconds=round(seconds, 1)), training
+    row = Row(
+        variant=name,
+        what=variant.what,
+        steps=BUDGET,
+        psnr=training.validation[-1].psnr,
+        seconds=round(seconds, 1),
+        corpus_sha256=training.corpus_sha256,
+        git_commit=training.legs[-1].git_commit,
+    )
+    return row, training
 
 
 def _train(
