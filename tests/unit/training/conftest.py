@@ -1,3 +1,6 @@
+import copy
+import functools
+
 import numpy as np
 import pytest
 
@@ -32,10 +35,22 @@ def corpus():
     return Corpus("noise", [noise(name) for name in "abc"], [noise("held")], "f" * 64)
 
 
+@functools.cache
+def composed(*overrides):
+    return load([*TINY, *overrides])
+
+
 @pytest.fixture
 def configured(tmp_path):
     """configured(override, …): a configuration that trains in a moment, in a folder of this test."""
-    return lambda *overrides: load([*TINY, f"runs={tmp_path}/runs", *overrides])
+
+    def make(*overrides):
+        config = copy.deepcopy(composed(*(word for word in overrides if not word.startswith("runs="))))
+        runs = [word.removeprefix("runs=") for word in overrides if word.startswith("runs=")]
+        config.runs = runs[0] if runs else f"{tmp_path}/runs"
+        return config
+
+    return make
 
 
 def score(network):
