@@ -46,10 +46,8 @@ def _initial(path: Path, model: Any, config: Any) -> nn.Module:
     if models.describe(weights.config) == models.describe(config):
         return weights.network
     load_weights(path, expected=model)  # says what differs
-    folded, _ = fusion.fold_batch_norms(weights.network)
-    network = models.build(config)
-    network.load_state_dict(folded.state_dict())
-    return network
+    deployed = fusion.deploy(weights.network)
+    return deployed if config.branches == "plain" else fusion.expand_branches(deployed, config.branches)
 
 
 def kept_network(
@@ -77,5 +75,4 @@ def teacher_network(settings: TrainingConfig, scale: int) -> nn.Module | None:
             where=settings.teacher,
             fix="train a teacher of the network's scale",
         )
-    folded, _ = fusion.fold_batch_norms(weights.network)
-    return folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return fusion.deploy(weights.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

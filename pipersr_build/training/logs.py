@@ -60,8 +60,8 @@ class WriteLogs(StepCallback):
             self._logged = (len(self._curve.losses), len(self._curve.scores))
 
     def on_step(self, trainer: Trainer, module: LightningModule, step: int) -> None:
-        """Log what is new."""
-        del module, step
+        """Log what is new; the CSV file follows at validations."""
+        del module
         losses, scores = self._curve.losses[self._logged[0] :], self._curve.scores[self._logged[1] :]
         if not (losses or scores) or not trainer.is_global_zero:
             return
@@ -71,7 +71,7 @@ class WriteLogs(StepCallback):
                 logger.log_metrics({"loss": point.loss, "learning_rate": point.learning_rate}, point.step)
             for score in scores:
                 logger.log_metrics({"held_out_psnr": score.psnr}, score.step)
-        if self._csv and scores:
+        if self._csv and any(score.step == step for score in scores):
             self.write_csv()
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

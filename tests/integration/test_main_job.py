@@ -173,7 +173,7 @@ def test_a_failed_gate_leaves_evidence_and_no_package(debug_run, tmp_path, monke
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 def test_ctrl_c_saves_a_checkpoint_and_resuming_gives_the_same_weights(pipersr_build, tmp_path):
-    words = ["train", "experiment=debug", "training.steps=12", "training.validate_every=3"]
+    words = ["train", "experiment=debug", "training.steps=12", "training.checkpoint_every=3"]
     straight = tmp_path / "straight"
     straight.mkdir()
     assert pipersr_build(straight, *words).returncode == 0

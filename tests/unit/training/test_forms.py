@@ -55,6 +55,20 @@ def test_fine_tuning_without_batch_norms_begins_with_the_same_function(initial):
     torch.testing.assert_close(again(LR), network(LR))
 
 
+def test_branched_weights_are_fine_tuned_without_batch_norms_and_can_teach(tmp_path):
+    model = replace(MODEL, branches="repvgg")
+    network = models.build(model).eval()
+    path = tmp_path / "w.safetensors"
+    save_weights(path, network, model, "x")
+    folded = forms.training_network(model, settings(form="folded", initial=str(path)), LR).eval()
+    torch.testing.assert_close(folded(LR), network(LR), rtol=1e-4, atol=1e-5)
+    assert models.build(forms.training_config(model, settings(form="folded"))).state_dict().keys() == (
+        folded.state_dict().keys()
+    )
+    teacher = forms.teacher_network(settings(teacher=str(path)), 2)
+    torch.testing.assert_close(teacher(LR), network(LR), rtol=1e-4, atol=1e-5)
+
+
 def test_initial_weights_of_another_network_are_refused(initial):
     other = replace(MODEL, channels=12)
     with pytest.raises(InputError, match="another architecture: channels is 8, asked for 12"):
