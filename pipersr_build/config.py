@@ -26,7 +26,7 @@ CORPORA = ("photos", "folder", "reference", "div2k", "df2k")
 LR_MADE = ("once", "fly")
 CHOICES = {  # of the training settings
     "precision": ("auto", "fp32", "bf16"),
-    "form": ("as_is", "folded"),
+    "form": ("as_is", "frozen", "folded"),
     "start": ("nearest", "calibrated", "identity"),
     "optimizer": ("adam", "adamw", "muon"),
     "schedule": ("cosine", "multistep", "linear", "constant"),
@@ -70,7 +70,8 @@ class TrainingConfig:
     patch: int = 32  # LR pixels
     stages: Any = None  # {from step: [patch, batch]}: other sizes later on (progressive patch size)
     accumulate: int = 1  # parts that a batch is computed in, to save memory
-    form: str = "as_is"  # as_is; folded: train without batch norms, put measured ones in at the end
+    form: str = "as_is"  # as_is; frozen: batch norms keep the statistics of `initial`; folded: train without
+    # batch norms, put measured ones in at the end
     start: str = "nearest"  # how new weights begin: see models.start
     initial: str | None = None  # weights to begin with instead (fine-tuning)
     teacher: str | None = None  # weights of a larger network to learn from as well

@@ -1,5 +1,6 @@
 """The form in which a network is trained, and the way back to the form in which it is kept."""
 
+import copy
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,32 @@ from pipersr_build.config import TrainingConfig
 from pipersr_build.errors import InputError
 from pipersr_build.models.start import STARTS
 from pipersr_build.models.weights import load_weights
+
+
+class FrozenBatchNorm2d(nn.BatchNorm2d):
+    """A batch norm that uses its running statistics in training too, and does not change them.
+
+    The function is then that of the folded network at every step, in the parameters of the network
+    with batch norms: the ones that the optimiser's rates were chosen for.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B, C, H, W to the same shape."""
+        return nn.functional.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, training=False, eps=self.eps
+        )
+
+
+def freeze_batch_norms(network: nn.Module) -> nn.Module:
+    """A copy of the network whose batch norms keep their statistics; the names of its tensors stay."""
+    frozen = copy.deepcopy(network)
+    for name, module in list(frozen.named_modules()):
+        if isinstance(module, nn.BatchNorm2d):
+            fixed = FrozenBatchNorm2d(module.num_features, module.eps)
+            fixed.load_state_dict(module.state_dict())
+            parent, _, last = name.rpartition(".")
+            setattr(frozen.get_submodule(parent), last, fixed)
+    return frozen
 
 
 def training_config(model: Any, settings: TrainingConfig) -> Any:
@@ -37,6 +64,8 @@ def training_network(model: Any, settings: TrainingConfig, lr: Tensor) -> nn.Mod
     else:
         network = models.build(config)
         network = STARTS[settings.start](network, lr)
+    if settings.form == "frozen":
+        network = freeze_batch_norms(network)
     return network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 

@@ -1,6 +1,7 @@
 import json
 import os
 import platform
+import subprocess
 import time
 from pathlib import Path
 
@@ -86,12 +87,21 @@ def test_a_hang_ends_at_the_time_limit_and_leaves_no_process(
     package: Path, core_ml: pytest.MonkeyPatch
 ) -> None:
     core_ml.setenv("FAKE_CORE_ML", "hang")
+    children: list[subprocess.Popen[bytes]] = []
+
+    class Noted(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, *words: object, **options: object) -> None:
+            super().__init__(*words, **options)  # type: ignore[call-overload]
+            children.append(self)
+
+    core_ml.setattr(subprocess, "Popen", Noted)
     start = time.monotonic()
     with pytest.raises(MachineError, match="no compute plan within 2 s"):
         plan.read(package, timeout_s=2)
     assert time.monotonic() - start < 10
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+    assert len(children) == 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(children[0].pid, 0)
 
 
 def test_off_a_mac_the_error_says_what_is_needed(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:

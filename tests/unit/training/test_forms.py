@@ -69,6 +69,17 @@ def test_branched_weights_are_fine_tuned_without_batch_norms_and_can_teach(tmp_p
     torch.testing.assert_close(teacher(LR), network(LR), rtol=1e-4, atol=1e-5)
 
 
+def test_frozen_batch_norms_keep_their_statistics_and_the_function(initial):
+    network, path = initial
+    frozen = forms.training_network(MODEL, settings(form="frozen", initial=path), LR).train()
+    before = {name: buffer.clone() for name, buffer in frozen.named_buffers()}
+    torch.testing.assert_close(frozen(LR), network(LR), rtol=1e-4, atol=1e-5)
+    frozen(LR).sum().backward()
+    assert all(torch.equal(buffer, before[name]) for name, buffer in frozen.named_buffers())
+    assert all(parameter.grad is not None for parameter in frozen.parameters())
+    models.build(MODEL).load_state_dict(frozen.state_dict())
+
+
 def test_initial_weights_of_another_network_are_refused(initial):
     other = replace(MODEL, channels=12)
     with pytest.raises(InputError, match="another architecture: channels is 8, asked for 12"):
