@@ -3,6 +3,7 @@
 Defaults live here; the YAML files hold only what makes a variant differ from them.
 """
 
+import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -37,6 +38,7 @@ LOGS = ("csv", "tensorboard", "wandb")
 DEPLOYMENT_TARGETS = ("macOS13", "macOS14", "macOS15")
 PROTOCOLS = ("y_float", "y_uint8", "rgb_uint8")
 ALL_PROTOCOLS = "all"
+LARGEST_SEED = 2**32 - 1  # NumPy's
 
 
 @dataclass
@@ -219,7 +221,8 @@ def check(config: Config) -> None:
     _choice("evaluation.protocol", config.evaluation.protocol, (*PROTOCOLS, ALL_PROTOCOLS))
     _check_pictures(config.evaluation)
     _check_data(data)
-    _at_least("seed", config.seed, 0)
+    if not 0 <= config.seed <= LARGEST_SEED:
+        raise _bad("seed", config.seed, f"it must lie between 0 and {LARGEST_SEED}")
     check_training(training)
     _at_least("export.image.tile", config.export.image.tile, 8)
     if not SAFE_NAME.fullmatch(config.name):
@@ -287,11 +290,27 @@ def check_training(training: TrainingConfig) -> None:
     """Checks of the training settings; see `check`."""
     for key, allowed in CHOICES.items():
         _choice(f"training.{key}", getattr(training, key), allowed)
+    _check_numbers(training)
+    parts = training.accumulate * training.devices * training.nodes
+    if training.batch % parts:
+        raise _bad("training.batch", training.batch,
+                   f"it must be a multiple of accumulate x devices x nodes = {parts}")  # fmt: skip
+    _check_form(training)
+    _check_list("training.logs", training.logs, LOGS)
+    _check_loss(training.loss)
+    _check_stages(training)
+    _check_milestones(training)
+
+
+def _check_numbers(training: TrainingConfig) -> None:
+    """Each number alone."""
     for key in ("steps", "batch", "patch", "accumulate", "devices", "nodes", "validate_every",
                 "checkpoint_every", "log_every"):  # fmt: skip
         _at_least(f"training.{key}", getattr(training, key), 1)
     for key in ("warmup", "clip_gradient", "weight_decay", "ema", "teacher_weight", "keep_best"):
         _at_least(f"training.{key}", getattr(training, key), 0)
+        if not math.isfinite(getattr(training, key)):
+            raise _bad(f"training.{key}", getattr(training, key), "it must be finite")
     if training.threads is not None:
         _at_least("training.threads", training.threads, 1)
     if not 0 < training.learning_rate < 1:
@@ -301,14 +320,12 @@ def check_training(training: TrainingConfig) -> None:
     for key in ("gamma", "decay_from"):
         if not 0 <= getattr(training, key) <= 1:
             raise _bad(f"training.{key}", getattr(training, key), "it must lie between 0 and 1")
-    parts = training.accumulate * training.devices * training.nodes
-    if training.batch % parts:
-        raise _bad("training.batch", training.batch,
-                   f"it must be a multiple of accumulate x devices x nodes = {parts}")  # fmt: skip
-    _check_list("training.logs", training.logs, LOGS)
-    _check_loss(training.loss)
-    _check_stages(training)
-    _check_milestones(training)
+
+
+def _check_form(training: TrainingConfig) -> None:
+    if training.form == "frozen" and not training.initial:
+        why = "the batch norms keep the statistics of training.initial: give training.initial=PATH"
+        raise _bad("training.form", training.form, why)
 
 
 def _check_list(key: str, values: Any, allowed: Sequence[str]) -> None:

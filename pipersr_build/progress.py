@@ -33,11 +33,11 @@ class Bar:
 def bar(title: str, total: int, done: int = 0) -> Iterator[Bar]:
     """Show a bar of `total` steps, `done` of them already done."""
     columns = (
-        TextColumn("{task.description:<20}"),
+        TextColumn("{task.description:<20}", markup=False),
         BarColumn(20),
         MofNCompleteColumn(),
         TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=console, refresh_per_second=2) as progress:
         yield Bar(progress, progress.add_task(title, total=total, completed=done, note=""))
@@ -52,5 +52,5 @@ def track(title: str, items: Iterable[Item], total: int) -> Iterator[Item]:
 
 
 def say(message: str) -> None:
-    """Tell the user something that is not a result."""
-    console.print(message, highlight=False)
+    """Tell the user something that is not a result, character by character and in lines as given."""
+    console.print(message, highlight=False, markup=False, emoji=False, soft_wrap=True)

@@ -81,13 +81,14 @@ class Outcome:
 
 def main(words: list[str]) -> int:
     """Train all variants; 0, or the exit code of the first that failed, 130 if interrupted."""
-    overrides = arguments.overrides_only(words)
+    given = arguments.overrides_only(words)
     if started_processes() > 1:
         raise InputError(
             "a sweep starts its trainings itself",
             where="command line",
             fix="start it once, without torchrun or srun; training.devices=… still holds",
         )
+    overrides = list(_last_of_each(given))
     variants = plan([word for word in overrides if not re.match(r"[+~]*hydra[./]", word)])
     config = variants[0].config
     folder = files.make_folder(Path(config.runs) / f"{config.name}-sweep")
@@ -102,15 +103,12 @@ def main(words: list[str]) -> int:
 
 
 def plan(overrides: list[str]) -> list[Variant]:
-    """All variants, every one of them checked.
+    """All variants, every one of them checked. Of overrides of the same key the last one counts.
 
     Raises:
         InputError: an override cannot be parsed, nothing varies, or a variant's configuration is refused.
     """
-    try:
-        parsed = OverridesParser.create().parse_overrides(overrides)
-    except HydraException as error:
-        raise InputError(str(error).splitlines()[0], where="command line") from error
+    parsed = list(_last_of_each(overrides).values())
     swept = [override.get_key_element() for override in parsed if override.is_sweep_override()]
     if not swept or "name" in swept:
         raise InputError(
@@ -120,6 +118,22 @@ def plan(overrides: list[str]) -> list[Variant]:
         )
     jobs = (list(job) for job in itertools.product(*map(_values, parsed)))
     return [variant_of(load(job), job, swept) for job in jobs]
+
+
+def _last_of_each(words: Sequence[str]) -> dict[str, Override]:
+    """The overrides, of each key only the last, as written and as parsed."""
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(words))
+    except HydraException as error:
+        raise _refused(error) from error
+    last = {
+        override.get_key_element(): (word, override) for word, override in zip(words, parsed, strict=True)
+    }
+    return dict(last.values())
+
+
+def _refused(error: Exception) -> InputError:
+    return InputError(str(error).splitlines()[0], where="command line")
 
 
 def _values(override: Override) -> list[str]:
@@ -147,6 +161,9 @@ def _multirun(overrides: list[str], variants: Sequence[Variant], folder: Path) -
     """Train the variants through Hydra's sweeper and launcher; returns whether that was interrupted.
 
     Hydra writes `multirun.yaml` into `folder` and nothing elsewhere.
+
+    Raises:
+        InputError: a setting of Hydra's own is refused.
     """
     for variant in variants:
         _note(variant, folder).unlink(missing_ok=True)
@@ -166,6 +183,8 @@ def _multirun(overrides: list[str], variants: Sequence[Variant], folder: Path) -
             engine.multirun("config", partial(_train, jobs=jobs, folder=folder), [*settings, *overrides])
         except KeyboardInterrupt:
             return True
+        except HydraException as error:  # a setting of Hydra's own, which no variant has
+            raise _refused(error) from error
     return False
 
 

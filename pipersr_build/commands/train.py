@@ -7,8 +7,8 @@ from torch import nn
 
 from pipersr_build.commands import arguments
 from pipersr_build.commands.pictures import corpus_of, holdout_set
-from pipersr_build.config import ALL_PROTOCOLS, PROTOCOLS, Config, load
-from pipersr_build.evaluation.protocol import compare_psnr
+from pipersr_build.config import Config, load
+from pipersr_build.evaluation.protocol import compare_psnr, validation_protocol
 from pipersr_build.evaluation.testset import bicubic
 from pipersr_build.models.upscaler import Upscaler, upscaler
 from pipersr_build.progress import console, say
@@ -41,7 +41,7 @@ def train_network(config: Config) -> Path | None:
     console.quiet = not is_first_process()
     corpus = corpus_of(config)
     held_out = holdout_set(config, corpus)
-    protocol, scale = validation_protocol(config), held_out.scale
+    protocol, scale = validation_protocol(config.evaluation.protocol), held_out.scale
 
     def psnr(upscale: Upscaler) -> float:
         return fmean(compare_psnr(upscale(pair.lr), pair.hr, protocol, scale) for pair in held_out.pictures)
@@ -55,9 +55,3 @@ def train_network(config: Config) -> Path | None:
         return None
     say(f"{held_out.name} ({protocol}): {result.psnr:.3f} dB, bicubic {psnr(bicubic(scale)):.3f} dB")
     return result.weights
-
-
-def validation_protocol(config: Config) -> str:
-    """The protocol that chooses the weights: the configured one, the first of them all where it is `all`."""
-    wanted = config.evaluation.protocol
-    return PROTOCOLS[0] if wanted == ALL_PROTOCOLS else wanted

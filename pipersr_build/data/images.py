@@ -23,6 +23,8 @@ from pipersr_build.errors import InputError
 EXTENSIONS = ("png", "jpg", "jpeg", "webp", "tif", "tiff", "bmp")
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
 
+_NAMED = 5  # files that one message names
+
 _CONVERT = "open it in an image editor and save it as an 8-bit RGB PNG"
 _FLATTEN = "flatten it onto a background and save it without an alpha channel"
 _UNKNOWN = "convert it to PNG; if it should be one of these, copy or download the file again"
@@ -92,7 +94,8 @@ def list_images(folder: Path) -> list[Path]:
     """All image files below `folder` (by extension, any case), sorted; hidden files are not looked at.
 
     Raises:
-        InputError: the folder is missing, unreadable or not a folder, or holds no image file.
+        InputError: the folder is missing, unreadable or not a folder, holds no image file, or one whose
+            name is not UTF-8.
     """
     folder = Path(folder)
     if not folder.exists():
@@ -106,6 +109,7 @@ def list_images(folder: Path) -> list[Path]:
             where=folder,
             fix=f"looked for files ending in {', '.join(EXTENSIONS)}",
         )
+    _check_names(found, folder)
     return found
 
 
@@ -113,6 +117,26 @@ def check_rgb(rgb: NDArray[np.uint8]) -> None:
     """Raise ValueError unless `rgb` is a uint8 array of shape height, width, 3 with some pixels."""
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.size == 0:
         raise ValueError(f"expected uint8 of shape height, width, 3, got {rgb.dtype} of shape {rgb.shape}")
+
+
+def _check_names(paths: list[Path], folder: Path) -> None:
+    """Refuse names that cannot be written into an index or a record, which are UTF-8."""
+    bad = [ascii(str(path)) for path in paths if not _is_utf8(str(path))]
+    if bad:
+        more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+        raise InputError(
+            f"file names that are not UTF-8: {', '.join(bad[:_NAMED])}{more}",
+            where=folder,
+            fix="rename them",
+        )
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _walk(folder: Path) -> Iterator[Path]:

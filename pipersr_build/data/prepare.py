@@ -106,8 +106,12 @@ def _check_before(lacking: list[Family], sources: Sources, folder: Path, terms: 
         raise too_small(small, terms.minimum, sources.where)
     free = disk_usage(folder).free
     if needed > free:
-        what = f"the packed corpus needs {needed / 1e9:,.2f} GB more, the disk has {free / 1e9:,.2f} GB left"
+        what = f"the packed corpus needs {_amount(needed)} more, the disk has {_amount(free)} left"
         raise InputError(what, where=folder, fix="free some space or choose another folder: data.root=…")
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e9:,.2f} GB" if size >= 1e9 else f"{size / 1e6:,.2f} MB"
 
 
 def _size_of(source: Source) -> tuple[int, int]:

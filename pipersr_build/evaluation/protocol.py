@@ -53,6 +53,11 @@ def protocol_named(name: str) -> Protocol:
     return PROTOCOLS[name]
 
 
+def validation_protocol(name: str) -> str:
+    """The protocol by which a training chooses its weights: the named one, the first of them for `all`."""
+    return protocols_named(name)[0].name
+
+
 def protocols_named(name: str) -> list[Protocol]:
     """The protocol of that name, or every protocol for `all`.
 

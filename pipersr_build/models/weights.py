@@ -75,8 +75,7 @@ def describe_weights(path: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    if not path.is_file():
-        raise InputError("no such weights file", where=path, fix="train them with: pipersr-build train")
+    _check_kind(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -84,6 +83,20 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, OSError) as error:
         raise InputError(f"not a readable safetensors file ({error})", where=path) from error
     return tensors, _about(metadata.get(METADATA_KEY, ""), path)
+
+
+def _check_kind(path: Path) -> None:
+    """Refuse what is no weights file, before it is opened."""
+    if path.is_dir():
+        raise InputError("this is a folder", where=path, fix="give the weights.safetensors in it")
+    if not path.is_file():
+        raise InputError("no such weights file", where=path, fix="train them with: pipersr-build train")
+    if path.suffix == ".ckpt":
+        raise InputError(
+            "a checkpoint is no weights file",
+            where=path,
+            fix="finish the run with the command that began it, then give its weights.safetensors",
+        )
 
 
 def _about(text: str, path: Path) -> dict[str, Any]:

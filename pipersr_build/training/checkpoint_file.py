@@ -56,7 +56,9 @@ def read(path: Path) -> dict[str, Any]:
         wrong = archive.testzip()  # torch does not compare the checksums that it writes
     if wrong is not None:
         raise zipfile.BadZipFile(wrong)
-    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict):
+        raise TypeError(f"a checkpoint holds a mapping, not a {type(content).__name__}")
     return content
 
 

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from pipersr_build import files, models
 from pipersr_build.config import Config, DataConfig, TrainingConfig
 from pipersr_build.errors import InputError
+from pipersr_build.evaluation.protocol import validation_protocol
 from pipersr_build.progress import say
 from pipersr_build.training.checkpoint_file import newest
 from pipersr_build.training.names import BEST, CURVE, LAST, LOCK, PREVIOUS, SAMPLES, SETTINGS, WEIGHTS
@@ -24,6 +25,7 @@ _NOT_COMPARED = {  # may change between legs: where and how fast, not what is co
     "data.resident",
 }
 _CORPUS = "corpus_sha256"
+_PROTOCOL = "protocol"  # of the validations
 _ABSENT = "nothing"
 
 
@@ -71,12 +73,13 @@ def prepare(config: Config, corpus_sha256: str = "", *, writes: bool = True) -> 
         writes: False in the other processes of a run, which only look.
 
     Raises:
-        InputError: the folder holds an unfinished run with other settings, or cannot be written to.
+        InputError: the folder holds a run with other settings, finished or not, or cannot be written to.
     """
     folder = Path(config.runs) / config.name
     wanted = {**resumable_settings(config), _CORPUS: corpus_sha256}
     found = newest(folder)
     if found is None:
+        _check_finished(folder, wanted)
         if writes:
             _start(folder, wanted)
         return Plan(folder, None, 0)
@@ -91,6 +94,20 @@ def prepare(config: Config, corpus_sha256: str = "", *, writes: bool = True) -> 
     checkpoint, step = found
     say(f"resuming {folder} from step {step}")
     return Plan(folder, checkpoint, step)
+
+
+def _check_finished(folder: Path, wanted: dict[str, Any]) -> None:
+    """A finished run is only started again with its own settings."""
+    if not (folder / WEIGHTS).is_file() or not (folder / SETTINGS).is_file():
+        return
+    before = _read_json(folder / SETTINGS)
+    difference = "they cannot be read" if before is None else _difference(before, wanted)
+    if difference:
+        raise InputError(
+            f"the folder holds a finished run with other settings ({difference})",
+            where=folder,
+            fix="choose another name=…, or delete the folder",
+        )
 
 
 def _start(folder: Path, settings: dict[str, Any]) -> None:
@@ -113,7 +130,8 @@ def finish(folder: Path) -> None:
 def resumable_settings(config: Config) -> dict[str, Any]:
     """What a run records to be resumed by."""
     parts = {key: asdict(getattr(config, key)) for key in ("model", "data", "training")}
-    settings: dict[str, Any] = json.loads(json.dumps({**parts, "seed": config.seed}))
+    more = {"seed": config.seed, _PROTOCOL: validation_protocol(config.evaluation.protocol)}
+    settings: dict[str, Any] = json.loads(json.dumps({**parts, **more}))
     return settings
 
 
@@ -125,6 +143,7 @@ def same_settings(folder: Path, config: Config) -> bool:
 
 def _difference(before: dict[str, Any], wanted: dict[str, Any]) -> str:
     """The first setting that differs, for people; empty if none does."""
+    before = {_PROTOCOL: wanted.get(_PROTOCOL), **before}  # an older version did not write it down
     there, here = _compared(before), _compared(wanted)
     for key in {**here, **there}:
         old, new = there.get(key, _ABSENT), here.get(key, _ABSENT)
@@ -136,7 +155,7 @@ def _difference(before: dict[str, Any], wanted: dict[str, Any]) -> str:
 
 def _compared(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings that must agree, by their full keys; a key that an older version lacks has its default."""
-    compared = {"seed": settings.get("seed")}
+    compared = {"seed": settings.get("seed"), "evaluation.protocol": settings.get(_PROTOCOL)}
     for part, default in _defaults(settings).items():
         values = {**json.loads(json.dumps(asdict(default))), **settings.get(part, {})}
         compared |= {f"{part}.{key}": value for key, value in values.items()}

@@ -1,6 +1,7 @@
 """Where the figures of a run go besides its record: a CSV file, TensorBoard, Weights & Biases."""
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning.pytorch import LightningModule, Trainer
@@ -15,14 +16,8 @@ from pipersr_build.training.steps import StepCallback
 _NEEDS = {"tensorboard": "tensorboard", "wandb": "wandb"}
 
 
-def loggers(names: list[str], folder: Path, name: str, step: int) -> list[Logger]:
-    """Lightning's loggers for the configured names (the CSV file is `WriteLogs`' own).
-
-    Args:
-        names: of `csv`, `tensorboard`, `wandb`.
-        folder: the run's folder.
-        name: the run's name.
-        step: the step from which the run goes on; what was logged after it is dropped.
+def check_packages(names: Sequence[str]) -> None:
+    """Whether the logs can be written here.
 
     Raises:
         MachineError: a package that is asked for is not installed.
@@ -34,6 +29,17 @@ def loggers(names: list[str], folder: Path, name: str, step: int) -> list[Logger
                 f"{package} is not installed",
                 fix=f"pip install {package}, or leave {wanted} out of training.logs",
             )
+
+
+def loggers(names: Sequence[str], folder: Path, name: str, step: int) -> list[Logger]:
+    """Lightning's loggers for the configured names (the CSV file is `WriteLogs`' own).
+
+    Args:
+        names: of `csv`, `tensorboard`, `wandb`; their packages are there.
+        folder: the run's folder.
+        name: the run's name.
+        step: the step from which the run goes on; what was logged after it is dropped.
+    """
     made: list[Logger] = []
     if "tensorboard" in names:
         purge = step + 1 if step else 0

@@ -13,7 +13,8 @@ from pipersr_build import evidence, files, machine
 from pipersr_build.config import Config, TrainingConfig
 from pipersr_build.data.corpus import Corpus
 from pipersr_build.data.module import PatchData
-from pipersr_build.errors import InterruptedRunError
+from pipersr_build.errors import InputError, InterruptedRunError
+from pipersr_build.evaluation.protocol import validation_protocol
 from pipersr_build.models.weights import load_weights, save_weights
 from pipersr_build.training import checkpoint_file, forms, losses
 from pipersr_build.training.checkpoints import Checkpoints
@@ -21,7 +22,7 @@ from pipersr_build.training.curve import Curve, Score
 from pipersr_build.training.ema import Average
 from pipersr_build.training.folder import Plan, finish, in_use, prepare
 from pipersr_build.training.interruption import Interruption
-from pipersr_build.training.logs import WriteLogs, loggers
+from pipersr_build.training.logs import WriteLogs, check_packages, loggers
 from pipersr_build.training.module import SRModule
 from pipersr_build.training.names import BEST, LAST, RECORD, WEIGHTS
 from pipersr_build.training.patches import Patches
@@ -80,16 +81,32 @@ def train(
 
     Raises:
         InterruptedRunError: Ctrl-C; the run can be resumed with the same command.
-        InputError: another run uses the folder, or it holds an unfinished run with other settings, or
-            cannot be written to; the run diverged.
+        InputError: another run uses the folder, or it holds a run with other settings, or cannot be
+            written to; the run would begin with or learn from its own weights; the run diverged.
         MachineError: the machine lacks a GPU, or a package for the logs.
     """
     check_processes(config.training)
     check_machine(config.training)
+    check_packages(config.training.logs)
+    _check_sources(config)
     if not is_first_process():
         return _train(config, corpus, score, None, callbacks)
     with in_use(Path(config.runs) / config.name):
         return _train(config, corpus, score, draw, callbacks)
+
+
+def _check_sources(config: Config) -> None:
+    """The weights that a run begins with or learns from are not the ones that it replaces."""
+    folder = (Path(config.runs) / config.name).resolve()
+    for key in ("initial", "teacher"):
+        given = getattr(config.training, key)
+        path = Path(given).resolve() if given is not None else None
+        if path is not None and (path == folder / WEIGHTS or path.is_relative_to(folder / BEST)):
+            raise InputError(
+                f"training.{key} names the run's own weights, which it would replace",
+                where=given,
+                fix="choose another name=…",
+            )
 
 
 def _train(
@@ -153,8 +170,9 @@ def _publish(run: _Run) -> Result:
         judged = load_weights(best_weights(run.plan.folder, scores)).network
     batches = run.patches.first_lr(STATISTICS_BATCHES)
     kept = forms.kept_network(judged.cpu(), config.model, settings, batches)
+    before = _before(settings)
     save_weights(weights, kept, config.model, config.name)
-    record = _record(run, weights, chosen)
+    record = _record(run, weights, chosen, before)
     files.write_text(run.plan.folder / RECORD, record.model_dump_json(indent=2) + "\n")
     run.kept.finish(scores)
     finish(run.plan.folder)
@@ -187,7 +205,9 @@ def _before(settings: TrainingConfig) -> evidence.Training | None:
     return read_record(Path(settings.initial), files.sha256(Path(settings.initial)))
 
 
-def _record(run: _Run, weights: Path, chosen: evidence.ValidationPoint) -> evidence.Training:
+def _record(
+    run: _Run, weights: Path, chosen: evidence.ValidationPoint, before: evidence.Training | None
+) -> evidence.Training:
     config, settings, corpus, curve = run.config, run.config.training, run.corpus, run.curve
     return evidence.Training(
         steps=settings.steps,
@@ -198,7 +218,7 @@ def _record(run: _Run, weights: Path, chosen: evidence.ValidationPoint) -> evide
         ema=settings.ema,
         form=settings.form,
         legs=curve.legs,
-        before=_before(settings),
+        before=before,
         settings=configuration.plain(config),
         seconds=round(curve.seconds, 2),
         precision=precision(settings.precision, on_gpu(settings)),
@@ -212,7 +232,7 @@ def _record(run: _Run, weights: Path, chosen: evidence.ValidationPoint) -> evide
         corpus_sha256=corpus.fingerprint,
         train_images=[picture.name for picture in corpus.train],
         holdout_images=[picture.name for picture in corpus.holdout],
-        protocol=config.evaluation.protocol,
+        protocol=validation_protocol(config.evaluation.protocol),
         curve=curve.losses,
         validation=curve.scores,
         weights_sha256=files.sha256(weights),

@@ -43,4 +43,5 @@ def test_every_variant_is_a_valid_configuration(name):
 
     for part in ablation.VARIANTS[name].parts:
         words = [word.replace("{teacher}", "teacher.safetensors") for word in part.overrides]
+        words += ["training.initial=before.safetensors"] if part.goes_on else []
         assert load([*ablation.BASE, *words]).training.batch >= 1

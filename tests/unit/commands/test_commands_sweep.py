@@ -128,7 +128,8 @@ def test_what_is_finished_is_not_trained_again(trainings, tmp_path):
     assert multirun() == 0
     assert started == ["s-blocks_2"]
     started.clear()
-    assert multirun("training.steps=7") == 0  # other settings: all again
+    acts |= {f"s-blocks_{n}": lambda _: 2 for n in (1, 2, 3)}  # as a training refuses another one's folder
+    assert multirun("training.steps=7") == 2  # other settings: none is finished
     assert len(started) == 3
 
 
@@ -162,3 +163,21 @@ def test_a_sweep_is_started_once(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(InputError, match="a sweep starts its trainings itself"):
         sweep.main(["model.blocks=1,2"])
+
+
+def test_the_last_override_of_a_key_counts(trainings):
+    acts, started = trainings
+    acts |= {f"s-blocks_{n}": lambda v: finish(v, 30.0) for n in (1, 2)}
+    assert cli.main(["train", "-m", *WORDS, "model.blocks=1", "seed=1", "model.blocks=1,2"]) == 0
+    assert started == ["s-blocks_1", "s-blocks_2"]
+    assert names("model.blocks=1,2", "model.blocks=3", "seed=1,2") == ["s-seed_1", "s-seed_2"]
+
+
+@pytest.mark.usefixtures("trainings")
+@pytest.mark.parametrize("word", ["hydra/launcher=nosuch", "hydra.nosuch=1"])
+def test_unknown_settings_of_hydra_are_named(word, capfd):
+    assert multirun(word) == 2
+    error = capfd.readouterr().err
+    assert "nosuch" in error
+    assert "Traceback" not in error
+    assert load().name == "quickstart"

@@ -311,3 +311,15 @@ def test_list_images_errors(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no images") as caught:
         list_images(tmp_path)
     assert all(extension in str(caught.value) for extension in EXTENSIONS)
+
+
+def test_list_images_refuses_names_that_are_not_utf8(tmp_path: Path) -> None:
+    (tmp_path / "é.png").touch()
+    assert list_images(tmp_path) == [tmp_path / "é.png"]
+    try:
+        (tmp_path / os.fsdecode(b"a\xff.png")).touch()
+    except OSError:
+        pytest.skip("this file system takes only UTF-8")
+    with pytest.raises(InputError, match=r"not UTF-8: '.*a\\udcff\.png'") as caught:
+        list_images(tmp_path)
+    assert "rename" in str(caught.value)

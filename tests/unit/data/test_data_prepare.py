@@ -192,7 +192,7 @@ def test_a_disk_too_small_is_noticed_before_the_work(
     images: Path, pack: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "disk_usage", lambda _folder: type("Usage", (), {"free": 40_000}))
-    with pytest.raises(InputError, match=r"needs 0\.00 GB more, the disk has"):
+    with pytest.raises(InputError, match=r"needs 0\.\d\d MB more, the disk has 0\.04 MB left"):
         run(images, pack)
     monkeypatch.setattr(module, "disk_usage", lambda _folder: type("Usage", (), {"free": 65_000}))
     assert run(images, pack) == Outcome(5)

@@ -147,3 +147,12 @@ def test_weights_without_metadata_are_refused(saved):
     save_file(load_file(path), path)
     with pytest.raises(InputError, match="does not say which network"):
         load_weights(path)
+
+
+def test_folders_and_checkpoints_are_told_apart_from_weights(tmp_path):
+    with pytest.raises(InputError, match="this is a folder"):
+        load_weights(tmp_path)
+    (tmp_path / "last.ckpt").touch()
+    with pytest.raises(InputError, match="a checkpoint is no weights file") as caught:
+        load_weights(tmp_path / "last.ckpt")
+    assert "weights.safetensors" in str(caught.value)

@@ -184,3 +184,11 @@ def test_settings_of_another_network_and_damage_are_named(interrupted):
     cut(folder / LAST, 0.5)
     with pytest.raises(InputError, match="the checkpoint cannot be read"):
         load_network(folder / LAST)
+
+
+def test_a_file_of_torch_that_is_no_mapping_is_refused(tmp_path):
+    settings = {"model": {"family": "pipersr", "blocks": 1, "channels": 4}, "training": {"form": "as_is"}}
+    (tmp_path / SETTINGS).write_text(json.dumps(settings))
+    torch.save([1, 2], tmp_path / LAST)
+    with pytest.raises(InputError, match="the checkpoint cannot be read"):
+        load_network(tmp_path / LAST)

@@ -39,6 +39,7 @@ def test_an_unfinished_run_goes_on(configured):
         ("seed=5", "seed is 0 there, 5 here"),
         ("training.steps=7", "training.steps is 6 there, 7 here"),
         ("model.channels=32", "model.channels is 8 there, 32 here"),
+        ("evaluation.protocol=y_uint8", "evaluation.protocol is 'y_float' there, 'y_uint8' here"),
         ("data.holdout=3", "data.holdout is 10 there, 3 here"),
         ("training.stages={2: [16, 4]}", "training.stages is None there"),
     ],
@@ -64,6 +65,7 @@ def test_an_unfinished_run_with_other_pictures_is_refused(configured):
         "training.threads=1",
         "training.devices=2",
         "training.logs=[]",
+        "evaluation.protocol=all",
         "data.resident=true",
         "data.root=elsewhere",
     ],
@@ -87,6 +89,12 @@ def test_a_setting_that_an_older_version_did_not_know_has_its_default(configured
         folder.prepare(configured("training.ema=0.5"), "c1")
 
 
+def test_a_run_of_an_older_version_goes_on_without_the_protocol(configured):
+    where = unfinished(configured())
+    rewrite(where, lambda settings: settings.pop("protocol"))
+    assert folder.prepare(configured("evaluation.protocol=y_uint8"), "c1").step == 3
+
+
 def test_a_setting_that_this_version_does_not_know_is_named(configured):
     where = unfinished(configured())
     rewrite(where, lambda settings: settings["training"].update(wings=2))
@@ -104,12 +112,28 @@ def test_settings_that_cannot_be_read_are_refused(configured, content):
         folder.prepare(configured(), "c1")
 
 
-def test_a_new_run_keeps_a_finished_ones_weights_but_not_its_best(configured, capfd):
-    where = folder.prepare(configured()).folder
+def finished(config):
+    """What a finished run leaves behind."""
+    where = folder.prepare(config, "c1").folder
     (where / BEST).mkdir()
     for name in (WEIGHTS, RECORD, f"{BEST}/0000003.safetensors"):
         (where / name).write_bytes(b"old")
-    assert folder.prepare(configured("seed=2")).checkpoint is None
+    return where
+
+
+@pytest.mark.parametrize("override", ["seed=2", "training.steps=7", "evaluation.protocol=rgb_uint8"])
+def test_a_finished_run_with_other_settings_is_refused_and_kept(configured, override):
+    where = finished(configured())
+    before = (where / SETTINGS).read_bytes()
+    with pytest.raises(InputError, match="a finished run with other settings"):
+        folder.prepare(configured(override), "c1")
+    assert (where / SETTINGS).read_bytes() == before
+    assert (where / BEST / "0000003.safetensors").is_file()
+
+
+def test_a_run_started_again_keeps_a_finished_ones_weights_but_not_its_best(configured, capfd):
+    where = finished(configured())
+    assert folder.prepare(configured(), "c1").checkpoint is None
     assert {path.name for path in where.iterdir()} == {WEIGHTS, RECORD, SETTINGS}
     assert "finished run" in capfd.readouterr().err
 

@@ -50,6 +50,16 @@ def test_a_package_that_is_missing_is_named_before_the_training(name, configured
         trained(configured(*STEPS, f"training.logs=[{name}]"))
 
 
+def test_a_finished_run_keeps_its_best_weights_where_a_package_is_missing(configured, trained, monkeypatch):
+    folder = trained(configured(*STEPS)).weights.parent
+    best = sorted((folder / "best").iterdir())
+    monkeypatch.setattr(logs.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(MachineError, match="wandb is not installed"):
+        trained(configured(*STEPS, "training.logs=[wandb]"))
+    assert sorted((folder / "best").iterdir()) == best != []
+    assert (folder / CURVE).is_file()
+
+
 def test_weights_and_biases_gets_the_figures(configured, trained, monkeypatch):
     seen = []
 
