@@ -128,7 +128,7 @@ def test_settings_of_later_stages_are_refused_before_training(
     ("words", "expected"),
     [
         (["train", f"name={'a' * 300}"], "name"),
-        (["export"], "no weights"),
+        (["export", "model.blocks=3"], "none come with the toolkit"),
         (["export", "weights=none.safetensors"], "none.safetensors"),
         (["verify"], "no package"),
         (["validate", "nowhere"], "nowhere"),
