@@ -25,6 +25,7 @@ from pipersr_build import cli, files
 from pipersr_build.commands.corpus import corpus_of
 from pipersr_build.config import load
 from pipersr_build.training.checkpoint_file import read
+from pipersr_build.training.module import SRModule
 from pipersr_build.training.run import train
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="processes are forked and signalled")
@@ -77,6 +78,18 @@ def command(folder, words, environment):
     sys.exit(cli.main(words))
 
 
+def slow_command(folder, words, environment):
+    """As `command`, with steps so long that a busy machine does not finish the run before it is killed."""
+    step = SRModule.training_step
+
+    def slow_step(self, *batch):
+        time.sleep(0.05)
+        return step(self, *batch)
+
+    SRModule.training_step = slow_step
+    command(folder, words, environment)
+
+
 def start(folder, words, environment=None, target=command):
     process = CONTEXT.Process(target=target, args=(folder, words, environment or {}), daemon=True)
     process.start()
@@ -91,7 +104,8 @@ def ended(process, seconds=300):
 def saved(run):
     """What tells one checkpoint from the next."""
     try:
-        return (run / "last.ckpt").stat().st_ino
+        found = (run / "last.ckpt").stat()
+        return found.st_ino, found.st_mtime_ns
     except FileNotFoundError:
         return None
 
@@ -112,9 +126,9 @@ def test_a_run_that_is_killed_at_random_ends_as_if_it_had_not_been(folder):
     assert ended(start(folder, [*words, "runs=whole"])) == 0
     run = folder / "runs" / "debug"
     for _ in range(3):
-        process = start(folder, words)
+        process = start(folder, words, target=slow_command)
         wait_for_checkpoints(run, moments.randint(1, 3), process)
-        time.sleep(moments.random() * 0.03)
+        time.sleep(moments.random() * 0.1)
         process.kill()
         assert ended(process) == -signal.SIGKILL
     assert ended(start(folder, words)) == 0, (folder / "said.txt").read_text()
