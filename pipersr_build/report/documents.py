@@ -5,6 +5,7 @@ A table stands between `<!-- record: NAME -->` and `<!-- end -->`; nothing betwe
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from pipersr_build import files
@@ -32,9 +33,9 @@ def render(text: str) -> str:
     return re.sub(r"(<!-- record: (\w+) -->)\n.*?(<!-- end -->)", replace, text, flags=re.DOTALL)
 
 
-def bench_table() -> str:
-    """The latest benchmark record as a Markdown table."""
-    found = record.load(RECORDS / "bench.json")
+def bench_table(name: str) -> str:
+    """The latest benchmark record of that name as a Markdown table."""
+    found = record.load(RECORDS / f"{name}.json")
     rows = [f"| {f.name} | {f.value:.3f} {f.unit} | {f.bound} | {f.detail} |" for f in found.figures]
     return "\n".join(
         ["| figure | measured | limit | detail |", "|---|---:|---:|---|", *rows, "", _where(found.provenance)]
@@ -108,7 +109,8 @@ def _where(made: Provenance) -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    "bench": bench_table,
+    "bench": partial(bench_table, "bench"),
+    "step": partial(bench_table, "step"),
     "ablation": ablation_table,
     "reference_quality": quality_table,
     "reference_training": training_table,
