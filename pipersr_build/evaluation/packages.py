@@ -17,8 +17,8 @@ from pipersr_build.mil import dtypes
 from pipersr_build.mil.interpreter import Interpreter
 from pipersr_build.mil.package import Feature, Package
 from pipersr_build.mil.values import Semantics
-from pipersr_build.runtime.tiling import Span, spans
-from pipersr_build.runtime.upscaler import HALO_KEY, package_scale, package_upscaler
+from pipersr_build.runtime.tiling import upscale_tiled
+from pipersr_build.runtime.upscaler import halo, package_scale, package_upscaler
 
 _FLOATS = ("fp16", "fp32")
 
@@ -53,7 +53,6 @@ def open_method(package: Package, semantics: Semantics = "fp16") -> Method:
     if any(feature.kind == "image" for feature in package.interface.inputs):
         upscale, scale = package_upscaler(package, semantics), package_scale(package)
         tile = package.interface.inputs[0].shape[0] or 0
-        overlap(package, tile)  # refused here rather than at the first picture
         method = Method(upscale, scale, "image", (tile, tile))
     else:
         frames = _frames(package)
@@ -61,22 +60,6 @@ def open_method(package: Package, semantics: Semantics = "fp16") -> Method:
     if method.scale < 2:
         raise InputError("the package does not enlarge pictures", where=package.path)
     return method
-
-
-def overlap(package: Package, length: int) -> int:
-    """The halo in LR pixels that the package says it needs; an eighth of the tile where it says nothing.
-
-    Raises:
-        InputError: it leaves nothing of the tile.
-    """
-    declared = package.spec.description.metadata.userDefined.get(HALO_KEY, "")
-    halo = int(declared) if declared.isdigit() else length // 8
-    if length <= 2 * halo:
-        what = f"its tile of {length} pixels is too small for the overlap of {halo} that it needs"
-        raise InputError(
-            what, where=package.path, fix=f"use a package with a tile of at least {2 * halo + 1} pixels"
-        )
-    return halo
 
 
 def _frames(package: Package) -> _Frames:
@@ -104,7 +87,7 @@ def _is_tensor(feature: Feature) -> bool:
 
 def _frame_upscaler(package: Package, frames: _Frames, semantics: Semantics) -> Upscale:
     interpreter = Interpreter(package, semantics=semantics)
-    halos = overlap(package, frames.size[0]), overlap(package, frames.size[1])
+    halos = halo(package, frames.size[0]), halo(package, frames.size[1])
     dtype = dtypes.NUMPY[frames.source.dtype]
 
     def run(tile: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -113,7 +96,7 @@ def _frame_upscaler(package: Package, frames: _Frames, semantics: Semantics) -> 
         return to_rgb(result[0])
 
     def upscale(lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return upscale_tiled(lr, run, frames.size, halos, frames.scale)
+        return upscale_tiled(lr, run, tile=frames.size, halo=halos, scale=frames.scale)
 
     return upscale
 
@@ -122,38 +105,3 @@ def to_rgb(planes: NDArray[np.floating]) -> NDArray[np.uint8]:
     """3, H, W of [0, 1] as 8-bit height, width, 3: clipped, then rounded (NaN is 0)."""
     levels = np.rint(np.clip(np.nan_to_num(planes.astype(np.float32), nan=0.0), 0, 1) * 255)
     return np.ascontiguousarray(levels.astype(np.uint8).transpose(1, 2, 0))
-
-
-def upscale_tiled(
-    lr: NDArray[np.uint8], run: Upscale, tile: tuple[int, int], halo: tuple[int, int], scale: int
-) -> NDArray[np.uint8]:
-    """Upscale a picture with `run`, which takes pictures of `tile` (height, width).
-
-    `runtime.tiling` for tiles that are not square: halos (height, width) are cut off each tile's inner
-    edges; only a picture smaller than the tile is padded, by repeating its edge.
-
-    Args:
-        lr: uint8 of shape height, width, 3.
-        run: upscales one tile.
-        tile: its size in LR pixels.
-        halo: how far from a cut edge its output can be trusted, in LR pixels.
-        scale: HR pixels per LR pixel.
-
-    Returns:
-        uint8 of shape scale height, scale width, 3.
-    """
-    height, width = lr.shape[:2]
-    below, right = (max(0, wanted - length) for wanted, length in zip(tile, (height, width), strict=True))
-    padded = np.pad(lr, ((0, below), (0, right), (0, 0)), mode="edge")
-    sr = np.empty((height * scale, width * scale, 3), np.uint8)
-    for row in spans(height, tile[0], halo[0]):
-        for column in spans(width, tile[1], halo[1]):
-            piece = run(padded[row.start : row.start + tile[0], column.start : column.start + tile[1]])
-            kept = piece[_kept(row, scale, row.start), _kept(column, scale, column.start)]
-            sr[_kept(row, scale), _kept(column, scale)] = kept
-    return sr
-
-
-def _kept(span: Span, scale: int, start: int = 0) -> slice:
-    """What is kept of a tile along one axis, in HR pixels counted from `start`."""
-    return slice((span.first - start) * scale, (span.last - start) * scale)

@@ -6,7 +6,7 @@ is the picture's. Tiles at the far border are shifted inwards rather than padded
 equals the whole frame's. Only a picture smaller than the tile is padded, by repeating its edge.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,29 +41,41 @@ def spans(length: int, tile: int, halo: int) -> list[Span]:
     return [Span(start, *edges[i : i + 2]) for i, start in enumerate(starts)]
 
 
-def tiles(height: int, width: int, tile: int, halo: int) -> Iterator[tuple[Span, Span]]:
-    """The tiles of a picture as (row span, column span), row by row."""
-    columns = spans(width, tile, halo)
-    for row in spans(height, tile, halo):
-        for column in columns:
-            yield row, column
-
-
 def upscale_tiled(
-    lr: np.ndarray, run: Callable[[np.ndarray], np.ndarray], *, tile: int, halo: int, scale: int
+    lr: np.ndarray,
+    run: Callable[[np.ndarray], np.ndarray],
+    *,
+    tile: tuple[int, int],
+    halo: tuple[int, int],
+    scale: int,
 ) -> np.ndarray:
-    """Upscale height, width, 3 (uint8) with `run`, which upscales one tile x tile picture.
+    """Upscale a picture with `run`, which upscales pictures of `tile` (height, width).
+
+    Halos (height, width) are cut off each tile's inner edges; only a picture smaller than the tile is
+    padded, by repeating its edge.
+
+    Args:
+        lr: uint8 of shape height, width, 3.
+        run: upscales one tile.
+        tile: its size in LR pixels.
+        halo: how far from a cut edge its output cannot be trusted, in LR pixels.
+        scale: HR pixels per LR pixel.
 
     Returns:
-        scale height, scale width, 3 (uint8).
+        uint8 of shape scale height, scale width, 3.
     """
     height, width = lr.shape[:2]
-    below, right = max(0, tile - height), max(0, tile - width)
+    below, right = (max(0, wanted - length) for wanted, length in zip(tile, (height, width), strict=True))
     padded = np.pad(lr, ((0, below), (0, right), (0, 0)), mode="edge") if below or right else lr
     sr = np.empty((height * scale, width * scale, 3), np.uint8)
-    for row, column in tiles(height, width, tile, halo):
-        piece = run(padded[row.start : row.start + tile, column.start : column.start + tile])
-        y, x = row.start * scale, column.start * scale
-        top, bottom, left, end = (n * scale for n in (row.first, row.last, column.first, column.last))
-        sr[top:bottom, left:end] = piece[top - y : bottom - y, left - x : end - x]
+    for row in spans(height, tile[0], halo[0]):
+        for column in spans(width, tile[1], halo[1]):
+            piece = run(padded[row.start : row.start + tile[0], column.start : column.start + tile[1]])
+            kept = piece[_kept(row, scale, row.start), _kept(column, scale, column.start)]
+            sr[_kept(row, scale), _kept(column, scale)] = kept
     return sr
+
+
+def _kept(span: Span, scale: int, start: int = 0) -> slice:
+    """What is kept of a tile along one axis, in HR pixels counted from `start`."""
+    return slice((span.first - start) * scale, (span.last - start) * scale)

@@ -17,10 +17,12 @@ def package_upscaler(package: Package, semantics: Semantics = "fp16") -> Callabl
     """The package, run by the MIL interpreter tile by tile, as a function between 8-bit pictures.
 
     Raises:
-        InputError: the package does not take and return one square RGB image, or does not upscale.
+        InputError: the package does not take and return one square RGB image, does not upscale, or its
+            tile is too small for its halo.
     """
     source, result = _image_pair(package)
     tile, scale = source.shape[0] or 0, package_scale(package)
+    margin = halo(package, tile)
     interpreter = Interpreter(package, semantics=semantics)
 
     def run(piece: np.ndarray) -> np.ndarray:
@@ -28,7 +30,7 @@ def package_upscaler(package: Package, semantics: Semantics = "fp16") -> Callabl
         return output
 
     def upscale(rgb: np.ndarray) -> np.ndarray:
-        return upscale_tiled(rgb, run, tile=tile, halo=halo(package, tile), scale=scale)
+        return upscale_tiled(rgb, run, tile=(tile, tile), halo=(margin, margin), scale=scale)
 
     return upscale
 
@@ -43,10 +45,24 @@ def package_scale(package: Package) -> int:
     return (result.shape[0] or 0) // (source.shape[0] or 1)
 
 
-def halo(package: Package, tile: int) -> int:
-    """The overlap that the package says it needs; an eighth of the tile where it says nothing."""
+def halo(package: Package, length: int) -> int:
+    """The halo in LR pixels that the package says it needs; an eighth of the tile where it says nothing.
+
+    Args:
+        package: of any contract.
+        length: of the tile along one axis, in LR pixels.
+
+    Raises:
+        InputError: it leaves nothing of the tile.
+    """
     declared = package.spec.description.metadata.userDefined.get(HALO_KEY, "")
-    return int(declared) if declared.isdigit() else tile // 8
+    halo = int(declared) if declared.isdigit() else length // 8
+    if length <= 2 * halo:
+        what = f"its tile of {length} pixels is too small for the overlap of {halo} that it needs"
+        raise InputError(
+            what, where=package.path, fix=f"use a package with a tile of at least {2 * halo + 1} pixels"
+        )
+    return halo
 
 
 def _image_pair(package: Package) -> tuple[Feature, Feature]:

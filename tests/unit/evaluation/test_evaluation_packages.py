@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipersr_build.errors import InputError
-from pipersr_build.evaluation.packages import open_method, overlap, to_rgb, upscale_tiled
+from pipersr_build.evaluation.packages import open_method, to_rgb
 from pipersr_build.mil.package import Feature, Interface, open_package
 from pipersr_build.models.upscaler import upscaler
+from pipersr_build.runtime.tiling import upscale_tiled
+from pipersr_build.runtime.upscaler import halo
 
 
 def spread(lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -24,9 +26,9 @@ def spread(lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 @given(st.integers(5, 14), st.integers(5, 14), st.integers(0, 20), st.integers(0, 20), st.integers(2, 3))
 def test_tiles_of_any_shape_give_what_the_whole_picture_gives(
-    tile_height: int, tile_width: int, more_height: int, more_width: int, halo: int
+    tile_height: int, tile_width: int, more_height: int, more_width: int, margin: int
 ) -> None:
-    tile = max(tile_height, 2 * halo + 1), max(tile_width, 2 * halo + 1)
+    tile = max(tile_height, 2 * margin + 1), max(tile_width, 2 * margin + 1)
     size = tile[0] + more_height, tile[1] + more_width
     lr = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     shapes = set()
@@ -35,14 +37,18 @@ def test_tiles_of_any_shape_give_what_the_whole_picture_gives(
         shapes.add(piece.shape)
         return spread(piece)
 
-    np.testing.assert_array_equal(upscale_tiled(lr, run, tile, (halo, halo), 2), spread(lr))
+    np.testing.assert_array_equal(
+        upscale_tiled(lr, run, tile=tile, halo=(margin, margin), scale=2), spread(lr)
+    )
     assert shapes == {(*tile, 3)}
 
 
 def test_a_picture_smaller_than_the_frame_is_padded_by_its_edge() -> None:
     lr = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
     padded = np.pad(lr, ((0, 4), (0, 3), (0, 0)), mode="edge")
-    np.testing.assert_array_equal(upscale_tiled(lr, spread, (10, 12), (2, 2), 2), spread(padded)[:12, :18])
+    np.testing.assert_array_equal(
+        upscale_tiled(lr, spread, tile=(10, 12), halo=(2, 2), scale=2), spread(padded)[:12, :18]
+    )
 
 
 def test_levels_are_clipped_and_rounded() -> None:
@@ -65,13 +71,13 @@ def test_both_contracts_give_the_networks_pictures(
 
 def test_a_package_that_says_nothing_overlaps_by_an_eighth(tiny: SimpleNamespace) -> None:
     package = open_package(tiny.video)
-    assert overlap(package, 34) == 4
+    assert halo(package, 34) == 4
     with pytest.raises(InputError, match="tile of 8 pixels is too small for the overlap of 4") as caught:
-        overlap(package, 8)
+        halo(package, 8)
     assert caught.value.where == str(tiny.video)
     package.spec.description.metadata.userDefined.clear()
-    assert overlap(package, 34) == 4
-    assert overlap(package, 80) == 10
+    assert halo(package, 34) == 4
+    assert halo(package, 80) == 10
 
 
 def test_a_tile_that_the_overlap_uses_up_is_refused_at_once(tiny: SimpleNamespace) -> None:

@@ -45,7 +45,7 @@ def test_tiled_output_equals_the_whole_frame(network, height, width, tile, seed)
     lr = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     run = upscaler(network)
     whole = run(lr).astype(int)
-    tiled = upscale_tiled(lr, run, tile=tile, halo=4, scale=2).astype(int)
+    tiled = upscale_tiled(lr, run, tile=(tile, tile), halo=(4, 4), scale=2).astype(int)
     # a convolution may add its terms in another order for another width: then a value that lies on
     # the border between two levels may fall on either side
     assert np.abs(tiled - whole).max() <= 1
@@ -55,10 +55,14 @@ def test_tiled_output_equals_the_whole_frame(network, height, width, tile, seed)
 def test_a_halo_that_is_too_small_shows(network):
     lr = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     run = upscaler(network)
-    assert (upscale_tiled(lr, run, tile=16, halo=1, scale=2) != run(lr)).mean() > 0.01
+    assert (upscale_tiled(lr, run, tile=(16, 16), halo=(1, 1), scale=2) != run(lr)).mean() > 0.01
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 40), (40, 5)])
 def test_pictures_smaller_than_a_tile_keep_their_size(network, height, width):
     lr = np.full((height, width, 3), 90, np.uint8)
-    assert upscale_tiled(lr, upscaler(network), tile=16, halo=4, scale=2).shape == (2 * height, 2 * width, 3)
+    assert upscale_tiled(lr, upscaler(network), tile=(16, 16), halo=(4, 4), scale=2).shape == (
+        2 * height,
+        2 * width,
+        3,
+    )
