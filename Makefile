@@ -1,12 +1,13 @@
 # make run    set up and run the main job (photographs -> verified Core ML packages in exports/quickstart)
 # make test   set up and run lint, types and tests: exactly what the continuous integration runs
+# make fuzz   judge 2000 spoilt packages: none may give a traceback or hang (CASES=…, SEED=…)
 VENV ?= .venv
 BIN  := $(VENV)/bin
 # the first Python that the pinned dependencies have builds for
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help run test check lint types tests setup clean
+.PHONY: help run test check lint types tests fuzz setup clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -33,6 +34,11 @@ types: setup
 
 tests: setup
 	$(BIN)/python -m pytest
+
+CASES ?= 2000
+SEED ?= 1
+fuzz: setup
+	$(BIN)/python -m tests.fuzz.fuzz_packages --cases $(CASES) --seed $(SEED)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

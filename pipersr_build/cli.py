@@ -52,10 +52,28 @@ COMMANDS: dict[str, Command] = {
         "export.video.size=720x400",
     ),
     "verify": Command(
-        "verify PACKAGE … [key=value …]",
+        "verify PACKAGE|FOLDER … [options] [key=value …]",
         "ANE placement of every operation, for packages made by anyone",
-        "Off a Mac the answer is a prediction by rules; exit code 0 only if every operation can run.\n"
-        "A folder with an evidence.json stands for its packages. placement.chip=h13 … h18.",
+        "Says which operations can and which will run on the ANE, why not, and what to change. Off a Mac the\n"
+        "answer is a prediction for placement.chip (h13 … h18, M1 … M6); on a Mac Core ML is asked as well.\n"
+        "Exit code 0 only if every operation is resident (with placement.gate=can: if the ANE can run it).\n"
+        "\n"
+        "  --json [FILE]      the answer as JSON, to FILE.json or alone to the standard output\n"
+        "  --html FILE        a page with every operation in order\n"
+        "  --junit FILE       a JUnit report; --github prints annotations for GitHub Actions\n"
+        "  --pin FILE         pin the placement in FILE; once it is there, exit code 0 only if nothing changed\n"
+        "  --pin-update       pin anew\n"
+        "  --predicted        do not ask Core ML; --measured insists on it (exit code 3 off a Mac)\n"
+        "\n"
+        "A folder stands for the packages in it. More: docs/placement.md.",
+    ),
+    "estimate": Command(
+        "estimate [--multirun] [key=value …]",
+        "operations, FLOP, placement and latency of a configuration, before any training",
+        "chip=m2 (or A17 Pro, h16 …) is placement.chip; fps=30 is a frame rate to reach; out=FOLDER takes\n"
+        "estimate.json, .csv and .svg. Latencies are predicted bands. With --multirun (-m), a table over\n"
+        "variants: pipersr-build estimate -m model.blocks=2,4,6 model.channels=32,64 export=video\n"
+        "export.video.size=640x360 chip=m2 fps=30",
     ),
     "validate": Command(
         "validate PACKAGE … [weights=FILE] [key=value …]",
@@ -78,7 +96,9 @@ COMMANDS: dict[str, Command] = {
     "bench": Command(
         "bench [SUITE …] | bench ablation [VARIANT …]",
         "timings against the bare calls, as ratios in one run; what each training option is worth",
-        "Suites: startup export training step sampling (all by default), and gpu where there is one.",
+        "Suites: startup export training step sampling (all by default), and gpu where there is one.\n"
+        "bench zoo [NAME …] takes small networks of others' architectures through the export.\n"
+        "latency holds the predicted latencies against every published figure; it times nothing.",
     ),
     "doctor": Command("doctor", "what this machine can and cannot do"),
     "config": Command(

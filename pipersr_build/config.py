@@ -81,6 +81,7 @@ class TrainingConfig:
     loss: Any = "l1"  # l1, charbonnier, mse, fft, or a mapping from these to weights
     optimizer: str = "adam"  # adam, adamw, muon (hidden kernels by Muon, the rest by Adam)
     learning_rate: float = 2e-3
+    beta2: float = 0.99  # of Adam's second moment; 0.999 is the method's own
     weight_decay: float = 0.0  # adamw, and Muon's kernels
     schedule: str = "cosine"  # cosine, multistep, linear, constant
     warmup: int = 20  # steps of linear warm-up
@@ -125,6 +126,7 @@ class ExportConfig:
 
     image: ImageExport = field(default_factory=ImageExport)
     video: VideoExport = field(default_factory=VideoExport)
+    rewrite: bool = True  # replace operations that the ANE refuses by exact equivalents
 
 
 @dataclass
@@ -136,9 +138,21 @@ class TargetConfig:
 
 @dataclass
 class PlacementConfig:
-    """The engine whose rules are applied."""
+    """The engine whose rules are applied, and what `export` asks of a package."""
 
-    chip: str = "h16"  # ANE family: h13 (A14, M1) … h16 (A17 Pro, M4) … h18 (A19, M6)
+    chip: str = "h16"  # ANE family: h13 (A14, M1) … h16 (A17 Pro, M4) … h18 (A19, M6); or a chip's name: M4
+    gate: str = "will"  # will: Core ML is expected to run all of it on the ANE; can: the ANE can run it
+    compute_units: str = "cpu_and_ne"  # what Core ML may use when it is asked on a Mac; or all (with the GPU)
+    timeout_s: float = 600.0  # that compiling one function for its compute plan may take
+    memory_gib: float | None = None  # that it may take; three quarters of the machine's
+
+
+@dataclass
+class EstimateConfig:
+    """What `estimate` holds variants against, and where it writes."""
+
+    fps: float | None = None  # frames per second that video packages are to reach
+    out: str | None = None  # folder for estimate.json, estimate.csv and estimate.svg; none: only the terminal
 
 
 @dataclass
@@ -168,6 +182,7 @@ class Config:
     target: TargetConfig = field(default_factory=TargetConfig)
     placement: PlacementConfig = field(default_factory=PlacementConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    estimate: EstimateConfig = field(default_factory=EstimateConfig)
 
 
 def load(overrides: Sequence[str] = ()) -> Config:
@@ -217,8 +232,16 @@ def check(config: Config) -> None:
     """
     data, training = config.data, config.training
     _choice("data.corpus", data.corpus, CORPORA)
+    _check_model(config.model, data, training)
+    _choice("placement.gate", config.placement.gate, ("will", "can"))
+    _choice("placement.compute_units", config.placement.compute_units, ("cpu_and_ne", "all"))
+    _at_least("placement.timeout_s", config.placement.timeout_s, 1)
+    if config.placement.memory_gib is not None:
+        _at_least("placement.memory_gib", config.placement.memory_gib, 0.5)
     _choice("target.deployment", config.target.deployment, DEPLOYMENT_TARGETS)
     _choice("evaluation.protocol", config.evaluation.protocol, (*PROTOCOLS, ALL_PROTOCOLS))
+    if config.estimate.fps is not None and not 0 < config.estimate.fps < math.inf:
+        raise _bad("estimate.fps", config.estimate.fps, "give frames per second, more than 0")
     _check_pictures(config.evaluation)
     _check_data(data)
     if not 0 <= config.seed <= LARGEST_SEED:
@@ -227,6 +250,22 @@ def check(config: Config) -> None:
     _at_least("export.image.tile", config.export.image.tile, 8)
     if not SAFE_NAME.fullmatch(config.name):
         raise _bad("name", config.name, "use letters, digits, '_', '-' and '.'")
+
+
+def _check_model(model: Any, data: DataConfig, training: TrainingConfig) -> None:
+    """The network with the settings of its training; a family says itself what it allows."""
+    family, facts = models.FAMILIES[model.family], models.facts(model)
+    if facts.channels != 3:
+        raise _bad("model.colours", facts.channels, "pictures are RGB here: leave it at 3")
+    for key, allowed in (("form", family.forms), ("start", family.starts)):
+        value = getattr(training, key)
+        if value in CHOICES[key] and value not in allowed:
+            raise _bad(f"training.{key}", value, f"the family {model.family} allows {', '.join(allowed)}")
+    if parse(data.degradations) is not None and not float(facts.scale).is_integer():
+        raise _bad("data.degradations", data.degradations, f"they make no pictures of 1/{facts.scale:g} size")
+    if training.patch % facts.size_multiple:
+        why = f"{facts.title} takes sizes that are multiples of {facts.size_multiple}"
+        raise _bad("training.patch", training.patch, why)
 
 
 def _check_data(data: DataConfig) -> None:
@@ -317,7 +356,7 @@ def _check_numbers(training: TrainingConfig) -> None:
         raise _bad("training.learning_rate", training.learning_rate, "it must lie between 0 and 1")
     if not training.ema < 1:
         raise _bad("training.ema", training.ema, "it must be less than 1")
-    for key in ("gamma", "decay_from"):
+    for key in ("gamma", "decay_from", "beta2"):
         if not 0 <= getattr(training, key) <= 1:
             raise _bad(f"training.{key}", getattr(training, key), "it must lie between 0 and 1")
 

@@ -18,6 +18,9 @@ Source = Literal["measured", "predicted", "not measured"]
 Verdict = Literal["pass", "fail", "unknown", "not measured"]
 Direction = Literal["at least", "at most"]
 Census = dict[str, int]
+Device = Literal["ane", "gpu", "cpu"]
+PlacementVerdict = Literal["ane", "soft", "tie", "hard", "dynamic", "unknown"]
+RESIDENT: frozenset[PlacementVerdict] = frozenset({"ane", "tie"})
 
 
 class Record(BaseModel):
@@ -146,6 +149,7 @@ class Training(Record):
     legs: list[Leg] = []
     settings: dict[str, Any] = Field(default={}, description="the configuration, without folders")
     before: "Training | None" = Field(default=None, description="the run whose weights this one began with")
+    warm_start: str = Field(default="", description="how those weights were changed for another scale")
     seconds: float
     precision: str
     device: str
@@ -191,22 +195,56 @@ class Parity(Record):
     max_abs: float = Field(description="largest difference; 8-bit levels for images, else [0, 1] units")
 
 
+class Estimates(Record):
+    """What one operation costs, by arithmetic, and what Core ML is expected to estimate for it.
+
+    The times are the estimates that decide placement; they are no latencies.
+    """
+
+    flop: float = Field(description="a multiplication and an addition count as two")
+    bytes: float = Field(description="read, written and constant, as the types in the package say")
+    intensity: float | None = Field(description="FLOP per byte; None where no byte moves")
+    ane_ms: float | None = Field(default=None, description="Core ML's estimate for the engine")
+    cpu_ms: float | None = Field(default=None, description="Core ML's estimate for the CPU")
+    share: float | None = Field(default=None, description="of the whole estimate, on the chosen devices")
+
+
 class OperationPlacement(Record):
-    """Whether the ANE can run one operation, by which rules."""
+    """Where one operation can run and where it is expected to.
+
+    Verdicts: `ane` it can and will; `soft` it can, and Core ML chooses another device; `tie` it can, and
+    the other device costs exactly as much; `hard` it cannot; `dynamic` its program takes another path, in
+    which nothing is estimated; `unknown` there is no evidence.
+    """
 
     output_name: str
     operator: str
-    verdict: Literal["yes", "no", "unknown"]
+    supported: list[Device] = Field(description="where it can run; without `ane` also where that is unknown")
+    preferred: Device | None = Field(description="where it will run; None where that is unknown")
+    verdict: PlacementVerdict
     reasons: list[str]
-    sources: list[str]
+    sources: list[str] = []
+    advice: list[str] = Field(default=[], description="what to change")
+    estimates: Estimates | None = None
+    inserted: bool = Field(default=False, description="Core ML added it; the package does not have it")
+
+
+class Totals(Record):
+    """What the segmenter compares for a whole function, in ms; no latencies."""
+
+    expected: float = Field(description="with every operation on its preferred device")
+    engine: float = Field(description="with every operation that can run on the ANE there")
+    cpu: float = Field(description="with every operation on the CPU")
 
 
 class Placement(Record):
-    """The placement of a package's operations."""
+    """The placement of the operations of one function, in program order."""
 
     source: Source
     basis: str
+    function: str = "main"
     operations: list[OperationPlacement]
+    totals: Totals | None = None
     warnings: list[str] = []
 
 
@@ -240,7 +278,7 @@ class Quality(Record):
     subject: str
     dataset: str
     protocol: str
-    scale: int
+    scale: int | float
     images: list[ImageQuality]
     mean_psnr: float
     mean_ssim: float

@@ -45,7 +45,7 @@ def describe() -> Machine:
     return Machine(
         system=f"{platform.system()} {platform.release().split('-')[0]}",
         architecture=platform.machine(),
-        processor=_processor(),
+        processor=processor(),
         cores=os.cpu_count() or 1,
         memory_gib=_memory_gib(),
         accelerator=accelerator(),
@@ -73,7 +73,8 @@ def provenance(command: str) -> Provenance:
     )
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of the processor; on a Mac its chip."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text().splitlines():

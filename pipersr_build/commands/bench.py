@@ -6,10 +6,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from pipersr_build import machine
+from pipersr_build import files, machine
 from pipersr_build.benchmark.record import Benchmark, Figure, save
 from pipersr_build.commands import arguments
-from pipersr_build.config import command_line, load
+from pipersr_build.config import Config, command_line, load
 from pipersr_build.errors import InputError
 from pipersr_build.progress import say
 
@@ -23,10 +23,16 @@ def main(words: list[str]) -> int:
     config = load(overrides)
     if names and str(names[0]) == "ablation":
         return _ablation(words[1:], Path(config.runs) / "bench" / "ablation.json")
+    if names and str(names[0]) == "agreement":
+        return _agreement(names[1:], config, words)
+    if names and str(names[0]) == "zoo":
+        return _zoo(words[1:], config)
+    if names and str(names[0]) == "latency":
+        return _latency(names[1:], config, words)
     suites = [str(name) for name in names] or list(SUITES)
     for suite in suites:
         if suite not in (*SUITES, *ON_REQUEST):
-            known = ", ".join((*SUITES, *ON_REQUEST, "ablation"))
+            known = ", ".join((*SUITES, *ON_REQUEST, "ablation", "agreement", "latency", "zoo"))
             raise InputError(f"no benchmark {suite!r}", where="command line", fix=f"choose from {known}")
     figures: list[Figure] = []
     for suite in suites:
@@ -47,6 +53,53 @@ def _ablation(words: list[str], path: Path) -> int:
     Console().print(ablation.table(record), highlight=False)
     Console().print(f"record: {path}", highlight=False)
     return 0
+
+
+def _agreement(paths: list[Path], config: Config, words: list[str]) -> int:
+    """Predicted placement against a truth: `agreement PACKAGES TRUTH`."""
+    from pipersr_build.placement import agreement
+
+    if len(paths) != 2:
+        fix = "give the packages (a folder or a zip) and the truth (JSON lines)"
+        raise InputError(f"agreement takes two paths, not {len(paths)}", where="command line", fix=fix)
+    command, path = command_line("bench", words), Path(config.runs) / "bench" / "agreement.json"
+    record = agreement.compare(paths[0], paths[1], chip=config.placement.chip, command=command)
+    agreement.save(record, path)
+    Console().print(agreement.table(record), highlight=False)
+    Console().print(*record.differences, sep="\n", highlight=False, markup=False)
+    Console().print(f"record: {path}", highlight=False)
+    return 0
+
+
+def _zoo(words: list[str], config: Config) -> int:
+    """Take small networks of others' architectures through the export; the table has no limits to hold."""
+    from pipersr_build.benchmark import zoo
+
+    path = Path(config.runs) / "bench" / "zoo.json"
+    record = zoo.main(words, path, chip=config.placement.chip, target=config.target.deployment)
+    Console().print(zoo.table(record), highlight=False, markup=False)
+    Console().print(f"record: {path}", highlight=False)
+    return 0
+
+
+def _latency(rest: list[Path], config: Config, words: list[str]) -> int:
+    """The latency estimate against published figures; 1 where the shipped errors are not what they imply."""
+    from pipersr_build.benchmark import latency, latency_tables
+    from pipersr_build.placement import chips
+    from pipersr_build.report.latency_plot import roofline_plot
+
+    if rest:
+        fix = "bench latency takes no more words"
+        raise InputError(f"{str(rest[0])!r} is not understood", where="command line", fix=fix)
+    folder = Path(config.runs) / "bench"
+    record = latency.check(machine.provenance(command_line("bench", words)))
+    latency.save(record, folder / "latency.json")
+    files.write_text(folder / "latency.svg", roofline_plot(record.roofline))
+    Console().print(latency_tables.table(record), highlight=False, markup=False)
+    Console().print(latency_tables.claim_table(record), highlight=False, markup=False)
+    Console().print(f"record: {folder / 'latency.json'}, plot: {folder / 'latency.svg'}", highlight=False)
+    shipped = chips.load().band
+    return 0 if (shipped.large, shipped.small) == tuple(record.errors.values()) else 1
 
 
 def _table(figures: list[Figure]) -> Table:

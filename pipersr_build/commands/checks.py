@@ -10,13 +10,14 @@ import torch
 from torch import nn
 
 from pipersr_build import files
+from pipersr_build.config import PlacementConfig
 from pipersr_build.errors import MachineError
 from pipersr_build.evidence import Gate, PackageRecord, Parity, Placement, judge
 from pipersr_build.mil.census import census
 from pipersr_build.mil.package import Feature, Package, check_weights, open_package
 from pipersr_build.placement import plan
-from pipersr_build.placement.check import check as by_rules
-from pipersr_build.placement.gate import plan_gate, prediction_gate
+from pipersr_build.placement.gate import plan_gate, prediction_gates
+from pipersr_build.placement.predict import predict
 from pipersr_build.validation import parity, runners
 
 Pictures = list[tuple[str, np.ndarray]]
@@ -44,7 +45,13 @@ def reference(network: nn.Module) -> parity.Reference:
 
 
 def check_package(
-    path: Path, network: nn.Module, pictures: Pictures, *, target: str, chip: str, within: str
+    path: Path,
+    network: nn.Module,
+    pictures: Pictures,
+    *,
+    target: str,
+    placement: PlacementConfig,
+    within: str,
 ) -> Checked:
     """Read the package back from disk, run it, and apply the placement rules.
 
@@ -53,14 +60,14 @@ def check_package(
         network: the trained network that it must agree with.
         pictures: real pictures to run it on.
         target: the deployment target, for the record.
-        chip: the ANE family whose rules apply.
+        placement: the chip, and what is required of it.
         within: the export's folder as a user would name it, for the gates' commands.
     """
     package = open_package(path)
     check_weights(package)
     operations = census(package.main)
     records, parity_gates = check_parity(package, network, pictures, within)
-    placements, placement_gates = check_placement(package, chip, within)
+    placements, placement_gates = check_placement(package, placement, within)
     record = PackageRecord(
         file=path.name,
         contract=kind_of(package),
@@ -105,19 +112,23 @@ def check_parity(
 
 
 def check_placement(
-    package: Package, chip: str, within: str | None = None
+    package: Package, settings: PlacementConfig, within: str | None = None
 ) -> tuple[list[Placement], list[Gate]]:
-    """*Can* the ANE run it, by rules; *will* it, by Core ML's compute plan where there is one."""
-    predicted = by_rules(package.main, chip=chip, interface=package.interface)
+    """The default function: predicted, and by Core ML's compute plan where there is one."""
+    predicted = predict(package, chip=settings.chip, function=package.default)[0]
     try:
-        measured = [plan.dispatched(plan.read(package.path))]
+        found = plan.measure(
+            package,
+            compute_units=settings.compute_units,
+            timeout_s=settings.timeout_s,
+            memory_gib=settings.memory_gib,
+        )
+        measured = [placement for placement in found if placement.function == package.default]
     except MachineError:
         measured = []
-    name = package.path.name
-    gates = [
-        prediction_gate(predicted, name, within or str(package.path)),
-        plan_gate(measured[0] if measured else None, name, within or str(package.path)),
-    ]
+    name, command = package.path.name, within or str(package.path)
+    gates = prediction_gates(predicted, name, command, settings.gate)
+    gates.append(plan_gate(measured[0] if measured else None, name, command))
     return [predicted, *measured], gates
 
 

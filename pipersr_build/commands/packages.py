@@ -1,5 +1,6 @@
 """Find the packages that a command's paths mean."""
 
+import os
 from pathlib import Path
 
 from pipersr_build import evidence
@@ -8,7 +9,9 @@ from pipersr_build.errors import InputError
 
 
 def find(paths: list[Path], command: str) -> list[Path]:
-    """The packages that `paths` name; an export's folder stands for the packages in its evidence.
+    """The packages that `paths` name.
+
+    An export's folder stands for the packages in its evidence, another folder for those inside it.
 
     Raises:
         InputError: no path is given, or a folder has neither a manifest nor evidence.
@@ -23,6 +26,18 @@ def find(paths: list[Path], command: str) -> list[Path]:
 
 
 def _packages(path: Path) -> list[Path]:
-    if not (path / EVIDENCE).is_file():
-        return [path]
-    return [path / package.file for package in evidence.load(path / EVIDENCE).packages]
+    if (path / EVIDENCE).is_file():
+        return [path / package.file for package in evidence.load(path / EVIDENCE).packages]
+    return _inside(path) or [path]
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The packages in a folder that is none itself, and in its folders, sorted."""
+    if folder.suffix in (".mlpackage", ".mlmodelc") or (folder / "Manifest.json").exists():
+        return []
+    found: list[Path] = []
+    for here, folders, _ in os.walk(folder):
+        packages = [name for name in folders if name.endswith(".mlpackage")]
+        folders[:] = [name for name in folders if name not in packages]
+        found += [Path(here, name) for name in packages]
+    return sorted(found)

@@ -1,50 +1,210 @@
-"""`verify`: ANE placement of packages that anyone made."""
+"""`verify`: where the operations of packages that anyone made run: on the ANE, elsewhere, and why."""
+
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
-from pipersr_build.commands import arguments, packages
-from pipersr_build.commands.checks import check_placement
-from pipersr_build.config import load
-from pipersr_build.evidence import Placement
-from pipersr_build.mil.package import check_weights, open_package
+from pipersr_build import files
+from pipersr_build.commands import packages
+from pipersr_build.commands.verify_options import Options, parse
+from pipersr_build.config import PlacementConfig, load
+from pipersr_build.errors import BuildError, InputError, MachineError
+from pipersr_build.evaluation.names import distinct
+from pipersr_build.files import explain_os_error
+from pipersr_build.placement import pin, plan, rules
+from pipersr_build.placement.analysis import Analysis, Measure, Verification, analyse
 from pipersr_build.progress import track
-from pipersr_build.report.table import gates_table
+from pipersr_build.report.placement_github import annotations
+from pipersr_build.report.placement_html import to_html
+from pipersr_build.report.placement_json import to_json
+from pipersr_build.report.placement_junit import to_junit
+from pipersr_build.report.placement_terminal import conclusion, package_view
 
 
 def main(words: list[str]) -> int:
-    """Check every package that is named; 0 only if every operation of every package can run there."""
-    paths, overrides = arguments.split(words)
-    config = load(overrides)
-    found = packages.find(paths, "verify")
-    gates, tables = [], []
-    for path in track("verifying", found, len(found)):
-        package = open_package(path)
-        check_weights(package)
-        placements, its_gates = check_placement(package, config.placement.chip)
-        gates += its_gates
-        tables += [summary(placement, path.name) for placement in placements]
-    for table in tables:
-        Console().print(table)
-    Console().print(gates_table(gates))
-    return 0 if all(gate.verdict in ("pass", "not measured") for gate in gates) else 1
+    """Judge every package that is named; 0 only if every operation is resident, or all is as pinned."""
+    options = parse(words)
+    settings = load(options.overrides).placement
+    label = chip_label(settings.chip)
+    measure, before = _measure(options, settings), _pin_to_compare(options)
+    analyses = list(_analyses(options.paths, settings.chip, measure))
+    found = Verification(analyses, distinct([a.path for a in analyses]), label, settings.gate)
+    problem: BuildError | None = None
+    try:
+        found = _pinned(options, found, before)
+    except BuildError as error:  # the answers are shown all the same
+        problem = error
+    _show(options, found)
+    _write(options, found)
+    _complain(options, found, problem)
+    return exit_code(found, problem)
 
 
-def summary(placement: Placement, name: str) -> Table:
-    """One line on the whole package, then every operation that is not a plain yes, with its reasons."""
-    yes = sum(operation.verdict == "yes" for operation in placement.operations)
-    share = f"{yes} of {len(placement.operations)} operations can run on the ANE"
-    table = Table(
-        title=f"{name}: {share} ({placement.source})",
-        caption="\n".join(
-            [f"basis: {placement.basis}", *(f"warning: {text}" for text in placement.warnings)]
-        ),
-        title_justify="left",
-        caption_justify="left",
+def chip_label(chip: str) -> str:
+    """A chip's family and name as a person reads them: `M4 (h16)` for `h16`.
+
+    Raises:
+        InputError: no such chip.
+    """
+    table = rules.load()
+    family = table.family(chip)
+    names = table.families[family]
+    asked = next((name for name in names if name.lower() == chip.lower()), None)
+    default = next((name for name in names if name.startswith("M")), names[0])
+    return f"{asked or default} ({family.lower()})"
+
+
+def exit_code(found: Verification, problem: BuildError | None = None) -> int:
+    """What the command returns.
+
+    2 where a package or the pin cannot be used, 3 where Core ML was asked and gave no answer, 1 where an
+    operation is not where it is required to be, else 0. Where a pin is compared it alone decides
+    between 0 and 1, so that a known boundary can be pinned.
+    """
+    problems = [problem, *(analysis.error for analysis in found.analyses)]
+    if any(problems):
+        return InputError.exit_code
+    if any(analysis.unmeasured for analysis in found.analyses):
+        return MachineError.exit_code
+    if found.changes is not None:
+        return 1 if found.changes else 0
+    answers = [function.answer for analysis in found.analyses for function in analysis.functions]
+    return 0 if all(map(found.passes, answers)) else 1
+
+
+def _measure(options: Options, settings: PlacementConfig) -> Measure | None:
+    """How to ask Core ML; None where the user does not want it or this machine does not have it.
+
+    Raises:
+        MachineError: the user insists, and this machine does not have it.
+    """
+    if options.measured is False:
+        return None
+    try:
+        plan.require_mac(platform.system(), platform.mac_ver()[0])
+    except MachineError:
+        if options.measured:
+            raise
+        return None
+    return partial(
+        plan.measure,
+        compute_units=settings.compute_units,
+        timeout_s=settings.timeout_s,
+        memory_gib=settings.memory_gib,
     )
-    for column in ("operation", "output", "can run", "why"):
-        table.add_column(column)
-    for item in placement.operations:
-        if item.verdict != "yes":
-            table.add_row(item.operator, item.output_name, item.verdict, "\n".join(item.reasons))
-    return table
+
+
+def _analyses(paths: Sequence[Path], chip: str, measure: Measure | None) -> Iterator[Analysis]:
+    """Every package's analysis; one that cannot be used stands for itself with its error."""
+    found = list(_packages(paths))
+    for given in track("verifying", found, len(found)):
+        yield given if isinstance(given, Analysis) else _analysis(given, chip, measure)
+
+
+def _packages(paths: Sequence[Path]) -> Iterator[Path | Analysis]:
+    """The packages that the paths mean, each once, and those paths that mean none."""
+    seen: set[Path] = set()
+    for path in paths or packages.find([], "verify"):
+        try:
+            named = packages.find([path], "verify")
+        except InputError as error:
+            yield Analysis(path, error=error)
+            continue
+        for package in named:
+            if package.resolve() not in seen:
+                seen.add(package.resolve())
+                yield package
+
+
+def _analysis(path: Path, chip: str, measure: Measure | None) -> Analysis:
+    try:
+        return analyse(path, chip=chip, measure=measure)
+    except BuildError as error:
+        return Analysis(path, error=error)
+    except OSError as error:
+        explained = explain_os_error(error, path)
+        what = f"the package cannot be read: {error.strerror}"
+        return Analysis(path, error=explained or InputError(what, where=path, fix="check its files"))
+
+
+def _pin_to_compare(options: Options) -> pin.Pin | None:
+    """The pin that there is, read before the work; None where one is to be written, or none is asked for."""
+    if options.pin is None or options.pin_update or not options.pin.exists():
+        return None
+    return pin.load(options.pin)
+
+
+def _pinned(options: Options, found: Verification, before: pin.Pin | None) -> Verification:
+    """Compare with the pin, or write it."""
+    if options.pin is None:
+        return found
+    bad = [name for name, analysis in found.named if analysis.error is not None]
+    if bad and before is None:
+        raise InputError("nothing is pinned, because a package cannot be judged", where=bad[0])
+    answers = {name: [f.answer for f in a.functions] for name, a in found.named if a.error is None}
+    now = pin.snapshot(answers, found.chip)
+    if before is None:
+        pin.save(now, options.pin)
+        return found
+    return replace(found, changes=pin.changes(before, now, options.pin))
+
+
+def _show(options: Options, found: Verification) -> None:
+    """The terminal's view, on the standard output unless that is for JSON."""
+    if options.quiet:
+        return
+    console = Console()
+    for name, analysis in found.named:
+        for part in package_view(analysis, name, found.chip):
+            console.print(part)
+    for name, analysis in found.named:
+        console.print(conclusion(analysis, name, found), soft_wrap=True)
+    for line in _pin_lines(options, found):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _pin_lines(options: Options, found: Verification) -> Iterator[str]:
+    """What came of the pin."""
+    if options.pin is None:
+        return
+    if found.changes is None:
+        yield f"pinned in {options.pin}" if options.pin.exists() else f"not pinned in {options.pin}"
+    elif not found.changes:
+        yield f"the placement is as pinned in {options.pin}"
+    else:
+        yield f"{len(found.changes)} changes since it was pinned in {options.pin}:"
+        yield from (f"  {_visible(change)}" for change in found.changes)
+
+
+def _write(options: Options, found: Verification) -> None:
+    """Write the forms that are asked for."""
+    if options.html is not None:
+        files.write_text(options.html, to_html(found))
+    if options.junit is not None:
+        files.write_text(options.junit, to_junit(found))
+    if options.quiet:
+        sys.stdout.write(to_json(found))
+    elif options.json is not None:
+        files.write_text(Path(options.json), to_json(found))
+    if options.github:
+        for line in annotations(found):
+            print(line, file=sys.stderr if options.quiet else sys.stdout)
+
+
+def _complain(options: Options, found: Verification, problem: BuildError | None) -> None:
+    """Errors after everything else, where a person sees them."""
+    for error in (*(analysis.error for analysis in found.analyses), problem):
+        if error is not None:
+            print(f"error: {_visible(str(error))}", file=sys.stderr)
+    if options.quiet and found.changes:
+        print("\n".join(map(_visible, found.changes)), file=sys.stderr)
+
+
+def _visible(text: str) -> str:
+    """Text without control characters, which could move the terminal's cursor."""
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)

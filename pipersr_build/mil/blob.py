@@ -61,7 +61,11 @@ class BlobFile:
             size = self.path.stat().st_size
             if size < HEADER_BYTES:
                 raise self._broken(f"{size} bytes are less than a header")
-            self._bytes = np.memmap(self.path, np.uint8, mode="r")
+            try:
+                self._bytes = np.memmap(self.path, np.uint8, mode="r")
+            except OSError as error:
+                what = f"the package's weight file cannot be read: {error.strerror}"
+                raise InputError(what, where=self.path, fix="check its permissions") from error
         return self._bytes
 
     def _broken(self, why: str) -> InputError:

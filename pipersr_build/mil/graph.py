@@ -44,9 +44,12 @@ class TensorType:
         return f"{self.dtype}[{', '.join('?' if n is None else str(n) for n in self.shape)}]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Constant:
-    """A compile-time value, either in the program or in the weight file (then read on demand)."""
+    """A compile-time value, either in the program or in the weight file (then read on demand).
+
+    Constants are compared and hashed as objects: arrays have neither a hash nor one truth value.
+    """
 
     type: TensorType
     immediate: Any = None

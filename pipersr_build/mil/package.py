@@ -1,7 +1,8 @@
 """Open a `.mlpackage` from disk on any operating system: its program and its inputs and outputs."""
 
 import json
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +12,8 @@ from pipersr_build.errors import InputError
 from pipersr_build.mil.blob import WHOLE
 from pipersr_build.mil.graph import Constant, Function, Operation, Shape
 from pipersr_build.mil.parse import Parser, inside
+
+OLDER = "convert the model again with convert_to='mlprogram' and give the .mlpackage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,23 @@ class Package:
         return self.interfaces[self.default]
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One model in a package: the only one, or one of a pipeline's.
+
+    Attributes:
+        name: empty where it is the only one, else its place in the pipeline: `1 classifier`.
+        kind: Core ML's name for its type: `mlProgram`, `neuralNetwork`, `scaler`, …
+        package: the program; None where the model is not one.
+        layers: of a model that is not a program: each layer's first output and type, in order.
+    """
+
+    name: str
+    kind: str
+    package: Package | None
+    layers: tuple[tuple[str, str], ...] = ()
+
+
 def open_package(path: str | Path) -> Package:
     """Open an ML program package.
 
@@ -74,8 +94,62 @@ def open_package(path: str | Path) -> Package:
         raise InputError(
             f"the package holds a model of type {kind!r}, not an ML program",
             where=path,
-            fix="convert it with convert_to='mlprogram'",
+            fix=OLDER,
         )
+    return _program(path, model, spec)
+
+
+def open_stages(path: str | Path) -> list[Stage]:
+    """Open a package or `.mlmodel` file of any model type; a pipeline gives a stage for each model in it.
+
+    Raises:
+        InputError: not a package, or one that is empty, incomplete or damaged.
+    """
+    path = Path(path)
+    model = path if path.suffix == ".mlmodel" and path.is_file() else model_file(path)
+    spec = read_spec(model)
+    found = list(_models(spec, ""))
+    if not found:
+        raise InputError("the pipeline holds no model", where=path, fix=WHOLE)
+    return [_stage(path, model, name, inner) for name, inner in found]
+
+
+def _models(spec: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """The models of a pipeline, of pipelines inside it too, each with its place; or the model itself."""
+    kind = spec.WhichOneof("Type")
+    if kind not in _PIPELINES:
+        yield name, spec
+        return
+    pipeline = _PIPELINES[kind](spec)
+    names = list(pipeline.names)
+    for index, inner in enumerate(pipeline.models):
+        label = names[index] if index < len(names) else ""
+        yield from _models(inner, f"{name}/{index + 1} {label}".strip("/ "))
+
+
+_PIPELINES: dict[str, Callable[[Any], Any]] = {
+    "pipeline": lambda spec: spec.pipeline,
+    "pipelineClassifier": lambda spec: spec.pipelineClassifier.pipeline,
+    "pipelineRegressor": lambda spec: spec.pipelineRegressor.pipeline,
+}
+
+
+def _stage(path: Path, model: Path, name: str, spec: Any) -> Stage:
+    kind = spec.WhichOneof("Type")
+    if kind == "mlProgram":
+        return Stage(name, kind, _program(path, model, spec))
+    layers = getattr(getattr(spec, kind), "layers", ()) if kind is not None else ()
+    told = tuple((_layer_name(layer), str(layer.WhichOneof("layer"))) for layer in layers)
+    return Stage(name, kind or "empty", None, told)
+
+
+def _layer_name(layer: Any) -> str:
+    name: str = layer.output[0] if layer.output else layer.name
+    return name
+
+
+def _program(path: Path, model: Path, spec: Any) -> Package:
+    """The package of a specification that is known to be an ML program's."""
     parser = Parser(model)
     functions = {name: parser.function(name, f) for name, f in sorted(spec.mlProgram.functions.items())}
     interfaces = _interfaces(spec)
@@ -94,19 +168,15 @@ def model_file(path: Path) -> Path:
     if not path.exists():
         raise InputError("no such package", where=path, fix="check the path")
     if not path.is_dir():
-        raise InputError(
-            "a .mlpackage is a folder, and this is a file",
-            where=path,
-            fix="give the .mlpackage folder itself, unpacked",
-        )
+        raise _no_folder(path)
     manifest = path / "Manifest.json"
     if not manifest.is_file():
-        raise InputError("the package has no Manifest.json", where=path, fix=WHOLE)
+        raise _no_package(path)
     try:
         entries = json.loads(_read(manifest))
         root = entries["itemInfoEntries"][entries["rootModelIdentifier"]]["path"]
         model = inside(path / "Data", root)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise InputError("the package's manifest cannot be read", where=manifest, fix=WHOLE) from error
     if model is None:
         raise InputError(
@@ -115,6 +185,32 @@ def model_file(path: Path) -> Path:
     if not model.is_file():
         raise InputError(f"the package lacks its model file {model.name}", where=model, fix=WHOLE)
     return model
+
+
+def _no_folder(path: Path) -> InputError:
+    """What a path that is no folder is instead of a package."""
+    if path.suffix == ".mlmodel":
+        what, fix = "an .mlmodel file of the older formats is no package", OLDER
+    elif path.is_file() and zipfile.is_zipfile(path):
+        what, fix = "a zip archive, where the folder inside it is needed", "unpack it and give the .mlpackage"
+    else:
+        what, fix = (
+            "a .mlpackage is a folder, and this is a file",
+            "give the .mlpackage folder itself",
+        )
+    return InputError(what, where=path, fix=fix)
+
+
+def _no_package(path: Path) -> InputError:
+    """What a folder without a manifest is instead of a package."""
+    if path.suffix == ".mlmodelc" or (path / "coremldata.bin").exists():
+        what = "a compiled model (.mlmodelc), which keeps too little of the program"
+        return InputError(what, where=path, fix="give the .mlpackage that it was compiled from")
+    inside_it = sorted(entry.name for entry in path.glob("*.mlpackage") if entry.is_dir())
+    if inside_it:
+        fix = f"name one of: {', '.join(inside_it[:5])}"
+        return InputError("a folder of packages where one is needed", where=path, fix=fix)
+    return InputError("the package has no Manifest.json", where=path, fix=WHOLE)
 
 
 def check_weights(package: Package) -> None:

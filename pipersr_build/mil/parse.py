@@ -34,7 +34,28 @@ class Parser:
         if body is None:
             raise self._damaged(f"function {name!r} has no body for operation set {message.opset!r}")
         inputs = {value.name: self._type(value.type) for value in message.inputs}
-        return Function(name, message.opset, inputs, self._block(body, {}))
+        block = self._block(body, {})
+        self._check(block, set(inputs))
+        return Function(name, message.opset, inputs, block)
+
+    def _check(self, block: Block, known: set[str]) -> None:
+        """Refuse a block that uses a value before it is computed, or computes one name twice."""
+        defined = known | {value.name for value in block.inputs}
+        for op in block.operations:
+            for argument in (a for bound in op.inputs.values() for a in bound):
+                self._defined(argument, defined, f"operation {op.type} {op.name!r}")
+            for nested in op.blocks:
+                self._check(nested, defined)
+            for out in op.outputs:
+                if out.name in defined:
+                    raise self._damaged(f"two values of the program are called {out.name!r}")
+                defined.add(out.name)
+        for argument in block.outputs:
+            self._defined(argument, defined, "a result")
+
+    def _defined(self, argument: Argument, defined: set[str], user: str) -> None:
+        if isinstance(argument, str) and argument not in defined:
+            raise self._damaged(f"{user} takes {argument!r}, which nothing before it computes")
 
     def _block(self, message: Any, outer: Scope) -> Block:
         constants = dict(outer)
@@ -97,6 +118,8 @@ class Parser:
 
     def _immediate(self, message: Any, type_: TensorType) -> Any:
         if message.WhichOneof("value") != "tensor":
+            if type_.dtype in dtypes.NUMPY or type_.dtype == "string":
+                raise self._damaged(f"a constant of type {type_} has no value")
             return None  # a list, tuple or dictionary: no tensor operation takes one
         try:
             values = _elements(message.tensor, type_)

@@ -1,26 +1,31 @@
-"""How often the rules agree with what Core ML really said about packages, operation by operation.
+"""How often the prediction agrees with what Core ML really decided for packages, operation by operation.
 
 The truth is a file of JSON lines, one per package and compute-unit setting: `case`, `kind` (the folder
-the package lies in), `compute_units`, and `ops` with `output_name`, `operator_name` and `supported`.
+the package lies in: `iso` for an operation alone, `ctx` for one inside a network), `compute_units`, and
+`ops` with `output_name`, `supported` and `preferred`. What Core ML prefers for an operation that is alone
+says nothing about it in a network, so only `ctx` counts there.
 """
 
 import tempfile
 import zipfile
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pipersr_build import files, machine
 from pipersr_build.errors import InputError
-from pipersr_build.evidence import OperationPlacement
+from pipersr_build.evidence import OperationPlacement, Provenance, Record
 from pipersr_build.mil.package import open_package
-from pipersr_build.placement.check import DEFAULT_CHIP, check
+from pipersr_build.placement.check import DEFAULT_CHIP
+from pipersr_build.placement.gate import can
+from pipersr_build.placement.predict import predict
+from pipersr_build.progress import track
 
 ENGINE = "ANE"
 COMPUTE_UNITS = "CPU_AND_NE"
+CONTEXT = "ctx"
 
 
 class TrueOperation(BaseModel):
@@ -29,13 +34,8 @@ class TrueOperation(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     output_name: str
-    operator_name: str
     supported: tuple[str, ...]
-
-    @property
-    def operator(self) -> str:
-        """The operator's name without its operation set (`ios18.conv` → `conv`)."""
-        return self.operator_name.rpartition(".")[2]
+    preferred: str | None
 
 
 class Case(BaseModel):
@@ -49,94 +49,145 @@ class Case(BaseModel):
     ops: tuple[TrueOperation, ...]
 
 
-@dataclass(slots=True)
-class Agreement:
-    """Counts over all operations of all packages.
-
-    Attributes:
-        agree: the rules gave the verdict that Core ML gave.
-        disagree: they gave the other one.
-        unknown: they gave none.
-        inserted: operations that Core ML added and the packages do not have, by operator.
-        unmeasured: operations of the packages that the truth does not name.
-        packages: packages with a truth.
-        without_truth: packages without one.
-        differences: a line for every disagreement and every unknown.
-    """
+class Count(Record):
+    """How many of `total` agree, how many of those as ties, and for how many nothing was predicted."""
 
     agree: int = 0
-    disagree: int = 0
+    ties: int = 0
     unknown: int = 0
-    inserted: Counter[str] = field(default_factory=Counter)
-    unmeasured: int = 0
-    packages: int = 0
-    without_truth: int = 0
-    differences: list[str] = field(default_factory=list)
+    total: int = 0
 
     @property
     def share(self) -> float | None:
-        """Agreeing ÷ all with a verdict; None where there is none."""
-        judged = self.agree + self.disagree
-        return self.agree / judged if judged else None
+        """Agreeing ÷ all, where no prediction counts as not agreeing; None where there is nothing."""
+        return self.agree / self.total if self.total else None
 
-    def __str__(self) -> str:
-        share = "no verdicts" if self.share is None else f"{100 * self.share:.2f} % of verdicts agree"
-        return (
-            f"{share}: {self.agree} agree, {self.disagree} disagree, {self.unknown} unknown in "
-            f"{self.packages} packages; {sum(self.inserted.values())} operations inserted by Core ML, "
-            f"{self.unmeasured} not measured, {self.without_truth} packages without truth"
+    def plus(self, agrees: bool, *, tie: bool = False, unknown: bool = False) -> "Count":
+        """The count with one more."""
+        return Count(
+            agree=self.agree + agrees,
+            ties=self.ties + (agrees and tie),
+            unknown=self.unknown + unknown,
+            total=self.total + 1,
         )
 
 
-def compare(packages: Path, truth: Path, *, chip: str = DEFAULT_CHIP) -> Agreement:
-    """Check every package and count how its verdicts agree with *supported on the ANE*.
+class Agreement(Record):
+    """Counts over all packages that have a truth.
+
+    Attributes:
+        chip: the chip family that was predicted for.
+        supported: operations: can the engine run it, alone and in a network.
+        preferred: operations in a network: the device that Core ML chose, with exact ties as ties.
+        cases: networks in which every operation's device is right, with exact ties as ties.
+        whole: packages in which everything above is right.
+        left_out: packages whose program takes another path, which are not in `preferred` and `cases`.
+        differences: a line for every disagreement and every unknown.
+        truth_sha256: of the truth.
+    """
+
+    provenance: Provenance
+    chip: str
+    truth_sha256: str
+    supported: Count = Count()
+    preferred: Count = Count()
+    cases: Count = Count()
+    whole: Count = Count()
+    left_out: list[str] = Field(default_factory=list)
+    without_truth: int = 0
+    differences: list[str] = Field(default_factory=list)
+
+
+def compare(packages: Path, truth: Path, *, chip: str = DEFAULT_CHIP, command: str = "") -> Agreement:
+    """Predict the placement of every package and count how it agrees with the truth.
 
     Args:
         packages: a folder, or a zip of one, with packages as `<kind>/<case>.mlpackage`.
         truth: the JSON lines; only rows for CPU and Neural Engine are used.
         chip: the chip that the truth is about.
+        command: what the user typed, for the record.
 
     Raises:
         InputError: a file is missing or unreadable, or a line of the truth has another form.
     """
     cases = {(case.kind, case.case): case for case in _cases(truth) if case.compute_units == COMPUTE_UNITS}
-    total = Agreement()
+    tally = _Tally()
     with _folder(packages) as folder:
-        for path in sorted(folder.rglob("*.mlpackage")):
+        paths = sorted(folder.rglob("*.mlpackage"))
+        for path in track("predicting", paths, len(paths)):
             case = cases.get((path.parent.name, path.stem))
             if case is None:
-                total.without_truth += 1
+                tally.without_truth += 1
             else:
-                _count(total, path, case, chip)
-    return total
+                tally.add(case, _predicted(path, chip))
+    return tally.record(machine.provenance(command), chip, files.sha256(truth))
 
 
-def _count(total: Agreement, path: Path, case: Case, chip: str) -> None:
+def _predicted(path: Path, chip: str) -> dict[str, OperationPlacement]:
     package = open_package(path)
-    truth = {op.output_name: op for op in case.ops}
-    total.packages += 1
-    for predicted in check(package.main, chip=chip, interface=package.interface).operations:
-        told = truth.pop(predicted.output_name, None)
-        if told is None:
-            total.unmeasured += 1
-        else:
-            _tally(total, f"{case.kind}/{case.case}", predicted, ENGINE in told.supported)
-    total.inserted.update(op.operator for op in truth.values())
+    operations = predict(package, chip=chip, function=package.default)[0].operations
+    return {operation.output_name: operation for operation in operations}
 
 
-def _tally(total: Agreement, case: str, predicted: OperationPlacement, supported: bool) -> None:
-    said = "yes" if supported else "no"
-    if predicted.verdict == said:
-        total.agree += 1
-        return
-    if predicted.verdict == "unknown":
-        total.unknown += 1
-    else:
-        total.disagree += 1
-    total.differences.append(
-        f"{case}: {predicted.operator} {predicted.output_name!r}: rules {predicted.verdict}, "
-        f"Core ML {said} ({'; '.join(predicted.reasons)})"
-    )
+class _Tally:
+    """Counts cases one after the other."""
+
+    def __init__(self) -> None:
+        self.supported = self.preferred = self.cases = self.whole = Count()
+        self.left_out: list[str] = []
+        self.differences: list[str] = []
+        self.without_truth = 0
+
+    def add(self, case: Case, predicted: dict[str, OperationPlacement]) -> None:
+        """Count one case; what Core ML names and the package does not have counts as unknown."""
+        name, before = f"{case.kind}/{case.case}", len(self.differences)
+        found = [(told, predicted.get(told.output_name)) for told in case.ops]
+        for told, ours in found:
+            self._supported(name, told, ours)
+        dynamic = any(ours is not None and ours.verdict == "dynamic" for _, ours in found)
+        if dynamic:
+            self.left_out.append(name)
+        elif case.kind == CONTEXT:
+            right = [self._preferred(name, told, ours) for told, ours in found]
+            tied = any(ours is not None and ours.verdict == "tie" for _, ours in found)
+            self.cases = self.cases.plus(all(right), tie=tied)
+        self.whole = self.whole.plus(len(self.differences) == before)
+
+    def _supported(self, name: str, told: TrueOperation, ours: OperationPlacement | None) -> None:
+        answer = "unknown" if ours is None else can(ours)
+        right = answer == ("yes" if ENGINE in told.supported else "no")
+        self.supported = self.supported.plus(right, unknown=answer == "unknown")
+        if not right:
+            self._differs(name, told, ours, f"can: predicted {answer}, Core ML lists {told.supported}")
+
+    def _preferred(self, name: str, told: TrueOperation, ours: OperationPlacement | None) -> bool:
+        tie = ours is not None and ours.verdict == "tie"
+        device = None if ours is None else ours.preferred
+        same = (device == "ane") == (told.preferred == ENGINE)
+        right = tie or (device is not None and same)
+        self.preferred = self.preferred.plus(right, tie=tie, unknown=device is None)
+        if not right:
+            self._differs(name, told, ours, f"will: predicted {device}, Core ML chose {told.preferred}")
+        return right
+
+    def _differs(self, name: str, told: TrueOperation, ours: OperationPlacement | None, what: str) -> None:
+        reasons = "not in the package" if ours is None else f"{ours.operator}: {'; '.join(ours.reasons)}"
+        self.differences.append(f"{name} {told.output_name!r}: {what} ({reasons})")
+
+    def record(self, provenance: Provenance, chip: str, truth_sha256: str) -> Agreement:
+        """What was counted."""
+        return Agreement(
+            provenance=provenance,
+            chip=chip,
+            truth_sha256=truth_sha256,
+            supported=self.supported,
+            preferred=self.preferred,
+            cases=self.cases,
+            whole=self.whole,
+            left_out=self.left_out,
+            without_truth=self.without_truth,
+            differences=self.differences,
+        )
 
 
 def _cases(truth: Path) -> Iterator[Case]:
@@ -166,3 +217,31 @@ def _folder(packages: Path) -> Iterator[Path]:
             fix = "give a folder of packages or a zip of one"
             raise InputError("the packages cannot be read", where=packages, fix=fix) from error
         yield Path(scratch)
+
+
+def save(record: Agreement, path: Path) -> None:
+    """Write the record as JSON, atomically."""
+    files.write_text(path, record.model_dump_json(indent=2) + "\n")
+
+
+def load(path: Path) -> Agreement:
+    """Read a record."""
+    return Agreement.model_validate_json(path.read_bytes())
+
+
+def table(record: Agreement) -> str:
+    """The counts as a Markdown table."""
+    rows = {
+        "operation: the engine can run it, or cannot": record.supported,
+        "operation in a network: the device that Core ML chose": record.preferred,
+        "network: the device of every operation": record.cases,
+        "package: all of this": record.whole,
+    }
+    lines = ["| agreement | right | of | share | of these exact ties | nothing predicted |"]
+    lines.append("|---|---:|---:|---:|---:|---:|")
+    for label, count in rows.items():
+        share = "–" if count.share is None else f"{100 * count.share:.2f} %"
+        lines.append(
+            f"| {label} | {count.agree} | {count.total} | {share} | {count.ties} | {count.unknown} |"
+        )
+    return "\n".join(lines)

@@ -1,42 +1,46 @@
 """Whether the ANE *can* run each operation of a program, by static rules; works on any machine.
 
-Whether it *will* is another question: Core ML answers it by comparing cost estimates (see `plan`).
+Whether it *will* is another question: Core ML answers it by comparing cost estimates (see `segmenter`).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-from pipersr_build.evidence import OperationPlacement, Placement
 from pipersr_build.mil.graph import Function, Operation
-from pipersr_build.mil.package import Interface
-from pipersr_build.placement import advice, rules
+from pipersr_build.placement import rules
 from pipersr_build.placement.conditions import mismatches, show
 from pipersr_build.placement.quantities import QUANTITIES, Graph, Subject
 from pipersr_build.placement.rules import ANY, Family, Rule, Rules
 
-Verdict = Literal["yes", "no", "unknown"]
+Answer = Literal["yes", "no", "unknown"]
 
 DEFAULT_CHIP = "h16"
 
-_VERDICTS: dict[rules.RuleVerdict, Verdict] = {"does not run": "no", "unknown": "unknown", "runs": "yes"}
+_ANSWERS: dict[rules.RuleVerdict, Answer] = {"does not run": "no", "unknown": "unknown", "runs": "yes"}
 
 
-def check(
-    function: Function,
-    *,
-    chip: str = DEFAULT_CHIP,
-    interface: Interface | None = None,
-    ruleset: Rules | None = None,
-) -> Placement:
-    """Predict for every operation, nested blocks included, whether the ANE can run it.
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """Whether the ANE can run an operation, why, and by which sources."""
+
+    operation: Operation
+    answer: Answer
+    reasons: list[str]
+    sources: list[str]
+
+
+def capabilities(
+    function: Function | Graph, *, chip: str = DEFAULT_CHIP, ruleset: Rules | None = None
+) -> list[Capability]:
+    """Predict for every operation, nested blocks included, whether the ANE can run it; program order.
 
     `unknown` means that the rules hold no evidence for this operation in this form on this chip; it is
-    never rounded to yes. Operations appear in program order.
+    never rounded to yes.
 
     Args:
-        function: the function of a package.
+        function: the function of a package, or its graph where that exists already.
         chip: a chip family (`h13` … `h18`) or a chip's name (`M4`).
-        interface: the package's inputs and outputs; some warnings need them.
         ruleset: other rules than the shipped ones.
 
     Raises:
@@ -44,56 +48,42 @@ def check(
     """
     table = rules.load() if ruleset is None else ruleset
     family = table.family(chip)
-    graph = Graph(function)
-    return Placement(
-        source="predicted",
-        basis=_basis(table, family),
-        operations=[_judge(op, graph, table, family) for op in function.walk()],
-        warnings=advice.warnings(graph, interface, table, family),
-    )
+    graph = function if isinstance(function, Graph) else Graph(function)
+    return [_judge(op, graph, table, family) for op in graph.function.walk()]
 
 
-def _basis(table: Rules, family: Family) -> str:
-    """The question, the chip, and on what the rows were measured that can say yes for it."""
+def basis(table: Rules, family: Family) -> str:
+    """The chip, and on what the rows were measured that can say yes for it."""
     yes = [rule for rule in table.rule if rule.verdict == "runs" and family in rule.chips]
     sources = [table.sources[name] for rule in yes for name in rule.sources]
     measured = dict.fromkeys(source.os for source in sources if source.evidence == "measured")
-    return (
-        f"static rules for {_chips(table, [family])}: can the ANE run it, not whether Core ML will send it "
-        f"there; measured on: {'; '.join(measured) or 'nothing for this chip'}"
-    )
+    return f"{_chips(table, [family])}; rules measured on {'; '.join(measured) or 'nothing for this chip'}"
 
 
 def _chips(table: Rules, families: Sequence[Family]) -> str:
     return ", ".join(f"{family} ({', '.join(table.families[family])})" for family in families)
 
 
-def _judge(operation: Operation, graph: Graph, table: Rules, family: Family) -> OperationPlacement:
+def _judge(operation: Operation, graph: Graph, table: Rules, family: Family) -> Capability:
     subject = Subject(operation, graph)
     concerned = table.for_operation(operation.type)
     here = [rule for rule in concerned if family in rule.chips]
     matching = [rule for rule in here if not mismatches(rule.when, subject)]
-    for verdict, answer in _VERDICTS.items():
+    for verdict, answer in _ANSWERS.items():
         decisive = [rule for rule in matching if rule.verdict == verdict]
         if decisive:
             decisive = decisive[:1] if verdict == "runs" else decisive  # one proof is enough
             reasons = [_sentence(rule, subject) for rule in decisive]
-            return _placement(operation, answer, reasons, table, decisive)
+            return _capability(operation, answer, reasons, table, decisive)
     reason, nearest = _uncovered(subject, concerned, table, family)
-    return _placement(operation, "unknown", [reason], table, nearest)
+    return _capability(operation, "unknown", [reason], table, nearest)
 
 
-def _placement(
-    operation: Operation, verdict: Verdict, reasons: list[str], table: Rules, because: Sequence[Rule]
-) -> OperationPlacement:
+def _capability(
+    operation: Operation, answer: Answer, reasons: list[str], table: Rules, because: Sequence[Rule]
+) -> Capability:
     sources = table.cite(name for rule in because for name in rule.sources)
-    return OperationPlacement(
-        output_name=operation.name,
-        operator=operation.type,
-        verdict=verdict,
-        reasons=reasons,
-        sources=sources,
-    )
+    return Capability(operation, answer, reasons, sources)
 
 
 def _sentence(rule: Rule, subject: Subject) -> str:
@@ -118,7 +108,8 @@ def _uncovered(
     if here:
         nearest = min(here, key=lambda r: (r.verdict != "runs", len(mismatches(r.when, subject))))
         differs = "; ".join(mismatches(nearest.when, subject))
-        return f"{operator}: the evidence for {family} is about other cases: {differs}", [nearest]
+        chips = _chips(table, [family])
+        return f"{operator}: the evidence for {chips} is about other cases: {differs}", [nearest]
     if own:
         known = sorted({chip for rule in own for chip in rule.chips if rule.verdict != "unknown"})
         where = _chips(table, known) or "no chip"

@@ -36,11 +36,12 @@ class Strict(BaseModel):
 
 
 class Range(Strict):
-    """Which numbers are meant: bounds (inclusive), a list, or those that are no multiple of one."""
+    """Which numbers are meant: bounds (inclusive), a list, all but a list, no multiples of a number."""
 
     at_least: float | None = None
     at_most: float | None = None
     one_of: tuple[float, ...] | None = None
+    none_of: tuple[float, ...] = ()
     not_multiple_of: int | None = None
 
     @model_validator(mode="after")
@@ -55,6 +56,7 @@ class Range(Strict):
             (self.at_least is None or value >= self.at_least)
             and (self.at_most is None or value <= self.at_most)
             and (self.one_of is None or value in self.one_of)
+            and value not in self.none_of
             and (self.not_multiple_of is None or value % self.not_multiple_of != 0)
         )
 
@@ -66,6 +68,8 @@ class Range(Strict):
             parts.append(f"at most {self.at_most:g}")
         if self.one_of is not None:
             parts.append(" or ".join(f"{value:g}" for value in self.one_of))
+        if self.none_of:
+            parts.append("not " + " or ".join(f"{value:g}" for value in self.none_of))
         if self.not_multiple_of is not None:
             parts.append(f"no multiple of {self.not_multiple_of}")
         return " and ".join(parts)

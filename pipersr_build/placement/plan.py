@@ -1,97 +1,83 @@
-"""Read Core ML's compute plan of a package, on a Mac, through coremltools' documented classes.
+"""Measure on a Mac where Core ML will run each operation: its compute plan, read by another process.
 
 Loading a plan compiles the package for the ANE, which can take minutes and many gigabytes, can abort the
-process, and was seen to hang on machines without an ANE. It therefore runs in a process of its own with
-a time limit: `python -m pipersr_build.placement.plan PACKAGE ANSWER`.
+process, and was seen to hang on machines without an ANE. `plan_child` does it, within limits, with a home
+folder of its own so that nothing is answered from a cache and the compiler's analytics can be found.
 """
 
 import os
 import platform
 import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from pipersr_build import files, quiet
+from pipersr_build import machine
 from pipersr_build.errors import InputError, MachineError
-from pipersr_build.evidence import OperationPlacement, Placement, Record
-from pipersr_build.mil.package import model_file
-
-Device = Literal["CPU", "GPU", "ANE", "other"]
+from pipersr_build.evidence import Placement
+from pipersr_build.mil.graph import Function
+from pipersr_build.mil.package import Package, Stage, open_stages
+from pipersr_build.placement import analytics
+from pipersr_build.placement.measured import Witness, placement
+from pipersr_build.placement.plan_answer import Answer, Part
+from pipersr_build.placement.projection import project
+from pipersr_build.placement.supervise import GIB, LimitError, Limits, run
 
 OLDEST = (14, 4)  # macOS; the first with MLComputePlan
 TIMEOUT_S = 600.0
-SOURCE = "Core ML's compute plan (MLComputePlan, CPU and Neural Engine)"
+MEMORY_SHARE = 0.75  # of the machine's, where no limit is given
 NEEDS_MAC = "run it on a Mac with macOS 14.4 or later and an Apple chip"
+NAME = "Core ML's compute plan (MLComputePlan)"
+UNITS = {"cpu_and_ne": "CPU_AND_NE", "all": "ALL"}
 
 
-class PlannedOperation(Record):
-    """What the plan says about one operation; `None` where Core ML gives no answer.
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """How to ask: coremltools' name of the compute units, and the limits."""
 
-    `cost_weight` is the operation's share of the estimated work, in [0, 1]; it is not a time.
-    """
+    units: str
+    limits: Limits
 
-    output_name: str
-    operator: str
-    supported: tuple[Device, ...] | None = None
-    preferred: Device | None = None
-    cost_weight: float | None = None
-
-
-class Answer(Record):
-    """What the child process writes: the plan, or why there is none."""
-
-    status: Literal["ok", "unsupported", "failed"]
-    message: str = ""
-    operations: tuple[PlannedOperation, ...] = ()
+    @property
+    def witness(self) -> Witness:
+        """Core ML on this machine."""
+        return Witness(NAME, f"macOS {platform.mac_ver()[0]}, {machine.processor()}", self.units)
 
 
-def compute_plan(package: str | Path, *, timeout_s: float = TIMEOUT_S) -> Placement:
-    """Ask Core ML which operations the ANE *can* run. Raises as `read` does."""
-    return supported(read(package, timeout_s=timeout_s))
+def measure(
+    package: Package | str | Path,
+    *,
+    compute_units: str = "cpu_and_ne",
+    timeout_s: float = TIMEOUT_S,
+    memory_gib: float | None = None,
+) -> list[Placement]:
+    """Where Core ML will run every operation, one placement per function of the package.
 
-
-def read(package: str | Path, *, timeout_s: float = TIMEOUT_S) -> tuple[PlannedOperation, ...]:
-    """The compute plan of a package's default function, in program order, constants left out.
-
-    Operations that Core ML inserts (`…_cast_fp16`) are among them.
+    The functions of a multifunction package are planned one after another. Neural networks and
+    pipelines, which can only be given by path, have a placement per network or model.
 
     Args:
-        package: the `.mlpackage`.
-        timeout_s: seconds that compiling and planning may take together.
+        package: an opened package, or the path of a `.mlpackage` or `.mlmodel`.
+        compute_units: which devices Core ML may use: `cpu_and_ne`, or `all` (with the GPU).
+        timeout_s: seconds that compiling and planning one function may take.
+        memory_gib: resident memory that it may take; three quarters of the machine's unless given.
 
     Raises:
-        InputError: no such package, or Core ML refuses it.
-        MachineError: not a Mac, too old, without the framework; or Core ML aborted or did not answer.
+        InputError: no such package, Core ML refuses it, or no such compute units.
+        MachineError: not a Mac, too old, without the framework; or Core ML aborted, hung, or needed
+            more memory than allowed.
     """
-    path = Path(package).resolve()
-    model_file(path)
+    request = _Request(_units(compute_units), Limits(timeout_s, memory_gib or _memory_gib()))
+    stages = [Stage("", "mlProgram", package)] if isinstance(package, Package) else open_stages(package)
     require_mac(platform.system(), platform.mac_ver()[0])
-    answer = _ask(path, timeout_s)
-    if answer.status == "unsupported":
-        raise MachineError(f"Core ML gives no compute plan here: {answer.message}", fix=NEEDS_MAC)
-    if answer.status == "failed":
-        raise InputError(f"Core ML refuses the package: {answer.message}", where=path)
-    return answer.operations
-
-
-def supported(operations: Sequence[PlannedOperation]) -> Placement:
-    """The plan's answer to *can*: yes where the ANE is among the supported devices."""
-    return _placement("can the ANE run it (supported devices)", operations, lambda op: op.supported)
-
-
-def dispatched(operations: Sequence[PlannedOperation]) -> Placement:
-    """The plan's answer to *will*: yes where the ANE is the preferred device."""
-    return _placement(
-        "will Core ML run it on the ANE (preferred device)",
-        operations,
-        lambda op: None if op.preferred is None else (op.preferred,),
-    )
+    program = stages[0].package
+    if program is None or stages[0].name:  # a network of the older kind, or a pipeline
+        return list(_whole(Path(str(package)), stages, request))
+    return [_function(program, name, request) for name in program.functions if name in program.interfaces]
 
 
 def require_mac(system: str, version: str) -> None:
@@ -107,66 +93,105 @@ def require_mac(system: str, version: str) -> None:
         raise MachineError("this macOS is too old for compute plans", where=f"macOS {version}", fix=NEEDS_MAC)
 
 
-def _placement(
-    question: str,
-    operations: Sequence[PlannedOperation],
-    devices: Callable[[PlannedOperation], tuple[Device, ...] | None],
-) -> Placement:
-    return Placement(
-        source="measured",
-        basis=f"{SOURCE}: {question}; operations that Core ML inserted are included",
-        operations=[_judged(op, devices(op)) for op in operations],
-    )
+def _units(name: str) -> str:
+    if name not in UNITS:
+        what = f"no compute units {name!r} that include the Neural Engine"
+        raise InputError(what, where="placement.compute_units", fix=f"one of: {', '.join(UNITS)}")
+    return UNITS[name]
 
 
-def _judged(op: PlannedOperation, devices: tuple[Device, ...] | None) -> OperationPlacement:
-    verdict: Literal["yes", "no", "unknown"] = "unknown"
-    if devices is not None:
-        verdict = "yes" if "ANE" in devices else "no"
-    return OperationPlacement(
-        output_name=op.output_name,
-        operator=op.operator,
-        verdict=verdict,
-        reasons=[_told(op)],
-        sources=[SOURCE],
-    )
+def _memory_gib() -> float:
+    return MEMORY_SHARE * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
 
 
-def _told(op: PlannedOperation) -> str:
-    if op.supported is None:
-        return "the plan has no answer for this operation"
-    cost = "" if op.cost_weight is None else f", {100 * op.cost_weight:.1f} % of the estimated work"
-    return f"supported on {', '.join(op.supported)}; preferred on {op.preferred}{cost}"
+def _whole(path: Path, stages: Sequence[Stage], request: _Request) -> Iterator[Placement]:
+    """The parts of a neural network or a pipeline; the compiler's notes are not looked for there.
+
+    Core ML gives a pipeline's models in order, so they are paired with ours, if there are as many.
+    """
+    parts, ours = _ask(path, request)[0].parts, list(_expected(stages))
+    if len(parts) != len(ours):
+        ours = [(part.name, None) for part in parts]
+    for part, (name, function) in zip(parts, ours, strict=True):
+        yield placement(part.model_copy(update={"name": name}), request.witness, function)
 
 
-def _ask(package: Path, timeout_s: float) -> Answer:
-    """Run this module on the package in a process of its own and read its answer."""
-    with tempfile.TemporaryDirectory() as scratch:
-        target, log = Path(scratch, "answer.json"), Path(scratch, "log.txt")
-        command = [sys.executable, "-m", "pipersr_build.placement.plan", str(package), str(target)]
-        code = _run(command, log, timeout_s, package)
-        try:
-            return Answer.model_validate_json(target.read_bytes())
-        except (OSError, ValidationError) as error:
-            raise MachineError(
-                _ending(code, log), where=package, fix="see Console.app for a crash report"
-            ) from error
+def _expected(stages: Sequence[Stage]) -> Iterator[tuple[str, Function | None]]:
+    """The name and function of every part, named as predictions of such packages are."""
+    for stage in stages:
+        if stage.package is None:
+            yield stage.name or "main", None
+        else:
+            for name, function in stage.package.functions.items():
+                yield f"{stage.name}/{name}", function
 
 
-def _run(command: Sequence[str], log: Path, timeout_s: float, package: Path) -> int:
-    """The child's exit code; it and its children are ended at the time limit or on an interrupt."""
-    with log.open("wb") as output:
-        child = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
-        try:
-            return child.wait(timeout_s)
-        except subprocess.TimeoutExpired as error:
-            what = f"Core ML gave no compute plan within {timeout_s:g} s"
-            fix = "allow more time, or check that this Mac has an ANE (virtual machines have none)"
-            raise MachineError(what, where=package, fix=fix) from error
-        finally:
-            if child.poll() is None:
-                os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
+def _function(package: Package, name: str, request: _Request) -> Placement:
+    """One function's placement; of several functions each is planned as a package of its own."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        alone = len(package.functions) == 1
+        path = package.path if alone else project(package, name, Path(scratch))
+        answer, notes = _ask(path, request, shown=package.path)
+    part = _part(answer.parts, name, package.path)
+    return placement(part, request.witness, package.functions[name], notes)
+
+
+def _part(parts: Sequence[Part], name: str, package: Path) -> Part:
+    """The part about a function; the only one there is may have another name."""
+    named = [part for part in parts if part.name == name] or list(parts)
+    if len(named) != 1:
+        what = f"Core ML's plan has no function {name!r}"
+        raise MachineError(what, where=package, fix="report it with this macOS version")
+    return named[0].model_copy(update={"name": name})
+
+
+def _ask(package: Path, request: _Request, shown: Path | None = None) -> tuple[Answer, analytics.Analytics]:
+    """Ask the child about a package; its answer, and the compiler's notes where it left any.
+
+    Args:
+        package: what to plan.
+        request: how.
+        shown: the path that messages name instead.
+    """
+    where = shown or package
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        target, log, home = (Path(scratch, name) for name in ("answer.json", "log.txt", "home"))
+        code = _run(package.resolve(), target, log, home, request, where)
+        answer = _answer(target, code, log, where)
+        names = [op.output_name for part in answer.parts for op in part.operations]
+        notes = analytics.find(home, names)
+    if answer.status == "unsupported":
+        raise MachineError(f"Core ML gives no compute plan here: {answer.message}", fix=NEEDS_MAC)
+    if answer.status == "failed":
+        fix = "check it in Xcode, or export it again"
+        raise InputError(f"Core ML refuses the package: {answer.message}", where=where, fix=fix)
+    return answer, notes
+
+
+def _run(package: Path, target: Path, log: Path, home: Path, request: _Request, where: Path) -> int:
+    """Run the child within the limits, its caches and temporary files below `home`; its exit code."""
+    seconds = str(request.limits.seconds)
+    module = "pipersr_build.placement.plan_child"
+    command = [sys.executable, "-m", module, str(package), str(target), request.units, seconds]
+    (home / "tmp").mkdir(parents=True)
+    environment = os.environ | {"CFFIXED_USER_HOME": str(home), "TMPDIR": str(home / "tmp")}
+    try:
+        return run(command, log, request.limits, environment)
+    except LimitError as error:
+        fix = (
+            "raise placement.timeout_s or placement.memory_gib, or check that this Mac has an ANE "
+            "(virtual machines have none); kernels 16 or more wide make the compiler grow without end"
+        )
+        raise MachineError(f"Core ML gave no compute plan: it {error}", where=where, fix=fix) from error
+
+
+def _answer(target: Path, code: int, log: Path, package: Path) -> Answer:
+    """What the child wrote; how it ended says why, where it wrote nothing of use."""
+    try:
+        return Answer.model_validate_json(target.read_bytes())
+    except (OSError, ValidationError) as error:
+        fix = "see Console.app for a crash report; a package that aborts the compiler is no package to ship"
+        raise MachineError(_ending(code, log), where=package, fix=fix) from error
 
 
 def _ending(code: int, log: Path) -> str:
@@ -174,74 +199,3 @@ def _ending(code: int, log: Path) -> str:
     how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return f"Core ML ended with {how} while it compiled the package" + (f": {lines[-1]}" if lines else "")
-
-
-def main(arguments: Sequence[str]) -> int:
-    """The child process: write the answer about package `arguments[0]` to file `arguments[1]`."""
-    package, target = arguments
-    try:
-        answer = Answer(status="ok", operations=tuple(_plan(package)))
-    except ImportError as error:
-        answer = Answer(status="unsupported", message=str(error))
-    except Exception as error:  # coremltools raises plain Exception and RuntimeError for refused packages
-        answer = Answer(status="failed", message=str(error) or type(error).__name__)
-    files.write_text(Path(target), answer.model_dump_json())
-    return 0
-
-
-def _plan(package: str) -> Iterator[PlannedOperation]:
-    ct = quiet.coremltools()
-    import coremltools.libcoremlpython  # noqa: F401  (absent where the framework is; fails before compiling)
-    from coremltools.models.compute_plan import MLComputePlan
-    from coremltools.models.utils import compile_model
-
-    with tempfile.TemporaryDirectory() as scratch:
-        compiled = compile_model(package, str(Path(scratch, "model.mlmodelc")))
-        plan = MLComputePlan.load_from_path(compiled, compute_units=ct.ComputeUnit.CPU_AND_NE)
-        if plan.model_structure.program is None:
-            raise ValueError("it holds no ML program")
-        functions = plan.model_structure.program.functions
-        function = functions.get("main") or next(iter(functions.values()))
-        for operation in _walk(function.block):
-            yield _planned(plan, operation)
-
-
-def _walk(block: Any) -> Iterator[Any]:
-    """The block's operations in order, nested blocks included, without those known at compile time."""
-    for operation in block.operations:
-        name = _operator(operation)
-        if name != "const" and not name.startswith("constexpr_"):
-            yield operation
-        for nested in operation.blocks:
-            yield from _walk(nested)
-
-
-def _operator(operation: Any) -> str:
-    """The operator without its operation set: `ios18.conv` → `conv`."""
-    name: str = operation.operator_name
-    return name.rpartition(".")[2]
-
-
-def _planned(plan: Any, operation: Any) -> PlannedOperation:
-    usage = plan.get_compute_device_usage_for_mlprogram_operation(operation)
-    cost = plan.get_estimated_cost_for_mlprogram_operation(operation)
-    return PlannedOperation(
-        output_name=operation.outputs[0].name if operation.outputs else _operator(operation),
-        operator=_operator(operation),
-        supported=None if usage is None else tuple(map(_device, usage.supported_compute_devices)),
-        preferred=None if usage is None else _device(usage.preferred_compute_device),
-        cost_weight=None if cost is None else cost.weight,
-    )
-
-
-def _device(device: Any) -> Device:
-    names: dict[str, Device] = {
-        "MLCPUComputeDevice": "CPU",
-        "MLGPUComputeDevice": "GPU",
-        "MLNeuralEngineComputeDevice": "ANE",
-    }
-    return names.get(type(device).__name__, "other")
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -31,6 +31,14 @@ class Graph:
         self.types = function.types()
         self.makers = {out.name: op for op in function.walk() for out in op.outputs}
 
+    @cached_property
+    def constant_bytes(self) -> int:
+        """Bytes of all constants as they are stored, each once however often it is used."""
+        bound = (a for op in self.function.walk() for some in op.inputs.values() for a in some)
+        constants = {id(a): a.type for a in bound if isinstance(a, Constant)}
+        sized = [t for t in constants.values() if t.dtype in dtypes.NUMPY or t.dtype in dtypes.SUB_BYTE_BITS]
+        return sum(dtypes.byte_length(t.dtype, t.count) for t in sized)
+
     def compile_time(self, argument: Argument) -> bool:
         """Whether the argument's value is known when the model is compiled."""
         if isinstance(argument, Constant):
@@ -138,6 +146,16 @@ def _group_channels(subject: Subject) -> Numbers:
     return _first(_known(subject.shape("weight")[1:2]))
 
 
+def _kernel_span(subject: Subject) -> Numbers:
+    """Extent of the kernel with the gaps that dilation makes: (kernel - 1) · dilation + 1 along each axis."""
+    kernel = _spatial_inputs(subject)
+    dilation = _or_one("dilations")(subject)
+    steps = dilation * len(kernel) if len(dilation) == 1 else dilation
+    if len(steps) != len(kernel):
+        return ()
+    return tuple((k - 1) * step + 1 for k, step in zip(kernel, steps, strict=True))
+
+
 _FACTORS = ("upscale_factor", "downscale_factor", "block_size", "block_shape")
 _SCALES = ("scale_factor_height", "scale_factor_width")
 
@@ -163,6 +181,28 @@ def _axis(subject: Subject) -> Numbers:
     return tuple(a if a >= 0 else a + rank for a in subject.literal("axis"))
 
 
+def _axis_extent(subject: Subject) -> Numbers:
+    """Extent of the first operand along the axis."""
+    shape, axis = subject.shape("x", "values"), _axis(subject)
+    inside = len(axis) == 1 and 0 <= axis[0] < len(shape)
+    return _known((shape[int(axis[0])],)) if inside else ()
+
+
+def _width_from(subject: Subject) -> Numbers:
+    """Which axis a transpose makes the last one, counted from the back; 0 if the last axis stays."""
+    order = subject.literal("perm")
+    return (len(order) - 1 - order[-1] % len(order),) if order else ()
+
+
+def _border_width(subject: Subject) -> Numbers:
+    """Last extents of the function's inputs that the operation reads and of its outputs that it writes."""
+    graph, bound = subject.graph, subject.operation.inputs.values()
+    outputs = {a for a in graph.function.body.outputs if isinstance(a, str)}
+    read = [graph.function.inputs[a] for some in bound for a in some if a in graph.function.inputs]
+    written = [out.type for out in subject.operation.outputs if out.name in outputs]
+    return tuple(n for t in read + written for n in _known(t.shape[-1:]))
+
+
 def _contraction(subject: Subject) -> Numbers:
     """How many products one result of a matrix multiplication sums."""
     shape = subject.shape("x")
@@ -175,6 +215,20 @@ def _contraction(subject: Subject) -> Numbers:
 def _largest(subject: Subject) -> Numbers:
     known = [n for t in subject.tensors for n in t.shape if n is not None]
     return (float(max(known)),) if known else ()
+
+
+def _model_bytes(subject: Subject) -> Numbers:
+    """Bytes of the function's constants, asked of the operation that makes its first output alone."""
+    graph = subject.graph
+    last = [a for a in graph.function.body.outputs[:1] if isinstance(a, str)]
+    made_here = {out.name for out in subject.operation.outputs}.intersection(last)
+    return (float(graph.constant_bytes),) if made_here else ()
+
+
+def _tensor_bytes(subject: Subject) -> Numbers:
+    """Bytes of the largest run-time tensor of which every extent is known."""
+    known = [t for t in subject.tensors if t.static and t.dtype in dtypes.NUMPY]
+    return (float(max(dtypes.byte_length(t.dtype, t.count) for t in known)),) if known else ()
 
 
 def _planes(subject: Subject) -> list[Numbers]:
@@ -205,11 +259,50 @@ def _lut_vector(subject: Subject) -> Numbers:
     return table[-1:] if len(table) == len(indices) + 2 else (1.0,)
 
 
+def conv_flop(subject: Subject) -> float:
+    """FLOP of a convolution as Core ML's estimates count them: a dilated one is charged for less."""
+    out = subject.results[0].count if subject.results else 0
+    kernel = math.prod(n or 1 for n in subject.shape("weight")[1:])
+    return 2.0 * kernel * out / math.prod(_or_one("dilations")(subject))
+
+
+def _conv_intensity(subject: Subject) -> Numbers:
+    """MFLOP per MiB of operands, results and weights."""
+    weight = subject.operation.constant("weight"), subject.operation.constant("bias")
+    types = [*subject.tensors, *(w.type for w in weight if w is not None)]
+    total = sum(dtypes.byte_length(t.dtype, t.count) for t in types if t.dtype in dtypes.NUMPY)
+    return (conv_flop(subject) / 1e6 / (total / 2**20),) if total else ()
+
+
+def _broadcast(subject: Subject) -> Numbers:
+    """1 if the run-time operands differ in shape or one operand is a constant, else 0."""
+    shapes = {t.shape for t in subject.operands}
+    return (float(len(shapes) != 1 or len(subject.operands) < 2),)
+
+
+def _broadcast_batch(subject: Subject) -> Numbers:
+    """1 if the run-time operands have one rank and differ in their first extent, else 0."""
+    ranks = {len(t.shape) for t in subject.operands}
+    return (float(len(ranks) == 1 and len({t.shape[:1] for t in subject.operands}) > 1),)
+
+
+def _moved_batch(subject: Subject) -> Numbers:
+    """1 if a transpose moves the first axis, else 0."""
+    order = subject.literal("perm")
+    rank = len(order)
+    return (float(order[0] % rank != 0),) if order else ()
+
+
 QUANTITIES: dict[str, Callable[[Subject], Numbers]] = {
     "axis": _axis,
+    "axis_extent": _axis_extent,
     "batch": lambda s: _first(_known(s.shape("x")[:1])),
     "blocks": _blocks,
+    "border_width": _border_width,
+    "broadcast": _broadcast,
+    "broadcast_batch": _broadcast_batch,
     "branches": lambda s: (float(len(s.operands)),),
+    "conv_intensity": _conv_intensity,
     "contraction": _contraction,
     "dilation": _or_one("dilations"),
     "factor": _factor,
@@ -217,16 +310,21 @@ QUANTITIES: dict[str, Callable[[Subject], Numbers]] = {
     "groups": _or_one("groups"),
     "kernel": _spatial_inputs,
     "kernel_height": _kernel_height,
+    "kernel_span": _kernel_span,
     "kernel_width": _kernel_width,
     "largest_extent": _largest,
     "largest_side": _largest_side,
     "largest_rank": lambda s: (float(max((len(t.shape) for t in s.tensors), default=0)),),
     "lut_vector": _lut_vector,
+    "model_bytes": _model_bytes,
+    "moved_batch": _moved_batch,
     "output_channels": lambda s: _known(s.results[0].shape[1:2]) if s.results else (),
     "pixels": _pixels,
     "rank": lambda s: (float(len(s.shape("x", "data", "input", "values", "query"))),),
     "result_width": lambda s: _known(s.results[0].shape[-1:]) if s.results else (),
     "scale": _scale,
     "stride": _stride,
+    "tensor_bytes": _tensor_bytes,
+    "width_from": _width_from,
     "width_start": lambda s: s.literal("begin")[-1:],
 }

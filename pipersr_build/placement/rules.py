@@ -1,4 +1,4 @@
-"""The rules of `rules.toml`: their schema, and which of them concern an operation on a chip.
+"""The rules of `rules.toml` and `rows/`: their schema, and which of them concern an operation on a chip.
 
 The file is data with a source in every row. What a row may claim depends on its evidence: `does not
 run` needs Apple's documentation or a measurement through Core ML, `runs` may also rest on the verdict
@@ -7,8 +7,8 @@ of Core ML's compiler, and weaker evidence can only say `unknown`, with a reason
 
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterable
-from functools import cache, cached_property
+from collections.abc import Iterable, Set
+from functools import cache, cached_property, partial
 from importlib import resources
 from string import Formatter
 from typing import Annotated, Literal, Self
@@ -16,28 +16,36 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from pipersr_build.errors import InputError
+from pipersr_build.evidence import PlacementVerdict
 from pipersr_build.placement.conditions import Condition, Strict
 from pipersr_build.placement.quantities import QUANTITIES
+from pipersr_build.placement.words import FOUND, WORDS
 
 Family = Literal["H13", "H14", "H15", "H16", "H17", "H18"]
 RuleVerdict = Literal["runs", "does not run", "unknown"]
-EvidenceKind = Literal["apple-documented", "measured", "decompiled", "folklore"]
+EvidenceKind = Literal["apple-documented", "measured", "decompiled", "folklore", "none found"]
 Path = Literal["Core ML", "Core ML compiler", "outside Core ML", "documentation"]
-Detector = Literal["last operation", "row padding", "flexible input", "image arithmetic"]
+Detector = Literal[
+    "last operation", "row padding", "flexible input", "image arithmetic", "shuffle", "many axes",
+    "global pooling", "infinite mask", "large frame", "too small", "short segment", "run alone",
+    "odd channels", "old target",
+]  # fmt: skip
 
 ANY = "*"
 _PLACEHOLDERS = {"operator", "dtypes", "shapes", *QUANTITIES}
 
 
-def _template(text: str) -> str:
+def _template(text: str, more: Set[str] = frozenset()) -> str:
     """Check that a sentence has plain placeholders that an operation can fill."""
+    known = _PLACEHOLDERS | more
     for _, name, spec, conversion in Formatter().parse(text):
-        if name is not None and (name not in _PLACEHOLDERS or spec or conversion):
-            raise ValueError(f"placeholder {{{name}}} is not among {', '.join(sorted(_PLACEHOLDERS))}")
+        if name is not None and (name not in known or spec or conversion):
+            raise ValueError(f"placeholder {{{name}}} is not among {', '.join(sorted(known))}")
     return text
 
 
 Sentence = Annotated[str, Field(min_length=1), AfterValidator(_template)]
+AdviceText = Annotated[str, Field(min_length=1), AfterValidator(partial(_template, more={*WORDS, *FOUND}))]
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -46,7 +54,7 @@ class Source(Strict):
 
     Attributes:
         title: the work and the place in it, for a reader who wants to look it up.
-        evidence: what kind of evidence it is.
+        evidence: what kind of evidence it is; `none found` for a search without a result.
         through: `Core ML` for its compute plan or run time, `Core ML compiler` for the compiler called
             directly, `outside Core ML` for private interfaces, `documentation` for a text.
         chips: the families it is about; none where it does not say.
@@ -55,9 +63,15 @@ class Source(Strict):
 
     title: Text
     evidence: EvidenceKind
-    through: Path
+    through: Path | None = None
     chips: tuple[Family, ...]
     os: Text
+
+    @model_validator(mode="after")
+    def _names_its_path(self) -> Self:
+        if (self.through is None) != (self.evidence == "none found"):
+            raise ValueError("evidence names its path, and none found has none")
+        return self
 
     def may_claim(self, verdict: Literal["runs", "does not run"]) -> bool:
         """Whether this evidence is strong enough for a row with that verdict."""
@@ -91,10 +105,19 @@ class Rule(Row):
 
 
 class Advice(Row):
-    """Something to know that changes no verdict: found by `when`, or on the whole graph by `detector`."""
+    """Something to do that changes no verdict: found by `when`, or on the whole graph by `detector`.
 
-    text: Text
+    Attributes:
+        text: what to do, with the operation's numbers.
+        detector: what finds the places, instead of `when`.
+        verdicts: only for operations that were so judged; it is no warning about the whole then.
+        unless: not where one of these other rows speaks about the same operation.
+    """
+
+    text: AdviceText
     detector: Detector | None = None
+    verdicts: tuple[PlacementVerdict, ...] = ()
+    unless: tuple[Text, ...] = ()
 
 
 class Rules(Strict):
@@ -115,6 +138,9 @@ class Rules(Strict):
         for row in rows:
             if missing := set(row.sources) - set(self.sources):
                 raise ValueError(f"{row.id}: no source is called {', '.join(sorted(missing))}")
+        for advice in self.advice:
+            if missing := set(advice.unless) - set(ids):
+                raise ValueError(f"{advice.id}: no row is called {', '.join(sorted(missing))}")
         for rule in self.rule:
             self._supported(rule)
         return self
@@ -179,5 +205,8 @@ def parse(text: str) -> Rules:
 
 @cache
 def load() -> Rules:
-    """The rules shipped with this package."""
-    return parse(resources.files(__package__).joinpath("rules.toml").read_text(encoding="utf-8"))
+    """The rules shipped with this package: `rules.toml` followed by every file of `rows/`, one table."""
+    here = resources.files(__package__)
+    rows = sorted(here.joinpath("rows").iterdir(), key=lambda file: file.name)
+    files = [here.joinpath("rules.toml"), *(file for file in rows if file.name.endswith(".toml"))]
+    return parse("\n".join(file.read_text(encoding="utf-8") for file in files))

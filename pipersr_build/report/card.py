@@ -5,6 +5,7 @@ from pipersr_build.report import facts, snippets
 from pipersr_build.report import format as fmt
 from pipersr_build.report.facts import QualityGroup
 from pipersr_build.report.markdown import bullets, code, fenced, table, text
+from pipersr_build.report.placement_facts import placement_summary
 
 # `datasets:` is left out: it takes the Hub's identifiers, and a record names its corpus in words
 _FRONT_MATTER = """\
@@ -186,7 +187,7 @@ def _placement_limit(package: PackageRecord) -> str:
 def _placement(by: str, placement: Placement | None) -> str:
     if placement is None or placement.source == "not measured":
         return f"Placement {by}: {fmt.NOT_MEASURED}."
-    known = f"Placement {by}, {placement.source}: {facts.placement_summary(placement)}"
+    known = f"Placement {by}, {placement.source}: {placement_summary(placement)}"
     return f"{known} ({text(placement.basis)})."
 
 

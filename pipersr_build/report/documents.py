@@ -9,9 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from pipersr_build import files
-from pipersr_build.benchmark import ablation, record
+from pipersr_build.benchmark import ablation, latency, latency_tables, record, zoo
 from pipersr_build.evaluation import record as evaluations
 from pipersr_build.evidence import Provenance, Training
+from pipersr_build.report.latency_plot import roofline_plot
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RECORDS = ROOT / "pipersr_build" / "benchmark" / "records"
@@ -94,6 +95,29 @@ def training_table() -> str:
     ])  # fmt: skip
 
 
+def zoo_table() -> str:
+    """Which architectures of others come through, and what stands in the way of the rest."""
+    found = zoo.load_record(RECORDS / "zoo.json")
+    where = f"spandrel {found.spandrel}, chip {found.chip}, target {found.target}; {_where(found.provenance)}"
+    return f"{zoo.table(found)}\n\n{where}"
+
+
+def latency_table() -> str:
+    """The latency estimate beside every published figure."""
+    found = latency.load_record(RECORDS / "latency.json")
+    return f"{latency_tables.table(found)}\n\n{_where(found.provenance)}"
+
+
+def claim_table() -> str:
+    """The claim that the engine is bound by memory, case by case."""
+    return latency_tables.claim_table(latency.load_record(RECORDS / "latency.json"))
+
+
+def latency_plot() -> str:
+    """The roofline of that claim, as SVG."""
+    return roofline_plot(latency.load_record(RECORDS / "latency.json").roofline)
+
+
 def _of(row: evaluations.Difference) -> tuple[str, str, str]:
     return row.subject, row.dataset, row.protocol
 
@@ -112,10 +136,16 @@ TABLES: dict[str, Callable[[], str]] = {
     "bench": partial(bench_table, "bench"),
     "step": partial(bench_table, "step"),
     "ablation": ablation_table,
+    "latency": latency_table,
+    "zoo": zoo_table,
+    "latency_claim": claim_table,
     "reference_quality": quality_table,
     "reference_training": training_table,
 }
+PLOTS: dict[str, Callable[[], str]] = {"docs/latency.svg": latency_plot}
 
 if __name__ == "__main__":
+    for name, draw in PLOTS.items():
+        files.write_text(ROOT / name, draw())
     for document in documents():
         files.write_text(document, render(document.read_text()))

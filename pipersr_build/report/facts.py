@@ -11,7 +11,6 @@ from pipersr_build.evidence import (
     Evidence,
     Gate,
     ImageQuality,
-    Placement,
     Quality,
     Training,
 )
@@ -97,7 +96,7 @@ class QualityGroup:
 
     dataset: str
     protocol: str
-    scale: int
+    scale: float
     rows: tuple[Quality, ...]
 
     @property
@@ -124,7 +123,7 @@ class QualityGroup:
 
 def quality_groups(evidence: Evidence) -> list[QualityGroup]:
     """The quality records grouped by dataset, protocol and scale, in the record's order."""
-    groups: dict[tuple[str, str, int], list[Quality]] = {}
+    groups: dict[tuple[str, str, float], list[Quality]] = {}
     for row in evidence.quality:
         groups.setdefault((row.dataset, row.protocol, row.scale), []).append(row)
     return [QualityGroup(*key, rows=tuple(rows)) for key, rows in groups.items()]
@@ -209,23 +208,6 @@ def census_rows(comparison: CensusComparison) -> list[CensusRow]:
     before, after = comparison.before, comparison.after
     names = sorted(before.keys() | after.keys(), key=lambda name: (-before.get(name, 0), name))
     return [CensusRow(name, before.get(name, 0), after.get(name, 0)) for name in names]
-
-
-def placement_summary(placement: Placement) -> str:
-    """How many operations the ANE is said to run: `28 of 30 operations can run on the ANE, 2 cannot`.
-
-    Rules only ever answer whether it can. Which question a measured placement answers is said by its
-    basis, which is to be shown beside this.
-    """
-    verdicts = Counter(operation.verdict for operation in placement.operations)
-    total = len(placement.operations)
-    if placement.source == "predicted":
-        text = f"{verdicts['yes']} of {total} operations can run on the ANE"
-        text += f", {verdicts['no']} cannot" * bool(verdicts["no"])
-    else:
-        text = f"{verdicts['yes']} of {total} operations on the ANE: yes"
-        text += f", {verdicts['no']} no" * bool(verdicts["no"])
-    return text + f", {verdicts['unknown']} unknown" * bool(verdicts["unknown"])
 
 
 def flat(mapping: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:

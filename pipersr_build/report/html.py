@@ -2,16 +2,16 @@
 
 import json
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipersr_build.evidence import Evidence, PackageRecord, Parity, Placement, Training
+from pipersr_build.evidence import Evidence, PackageRecord, Parity, Training
 from pipersr_build.report import charts, facts, pictures
 from pipersr_build.report import format as fmt
+from pipersr_build.report.placement_view import PlacementView, placement_view
+from pipersr_build.report.templates import environment
 
 # more pictures than this and a set's rows are folded away under their mean
 _ROWS_SHOWN = 14
@@ -32,24 +32,8 @@ def render_html(evidence: Evidence, folder: Path) -> str:
     Raises:
         InputError: a sample's picture is missing, unreadable, or outside `folder`.
     """
-    return _environment().get_template("template.html").render(_context(evidence, folder))
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("pipersr_build.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    names = ("count", "decibels", "gain", "ssim", "scientific", "megabytes", "duration", "short_hash")
-    environment.filters |= {name: getattr(fmt, name) for name in (*names, "plain")}
-    environment.filters["difference"] = difference
-    environment.globals["facts"] = facts
-    return environment
+    page = environment().get_template("template.html")
+    return page.render(_context(evidence, folder))
 
 
 def _context(evidence: Evidence, folder: Path) -> dict[str, Any]:
@@ -57,6 +41,7 @@ def _context(evidence: Evidence, folder: Path) -> dict[str, Any]:
         "evidence": evidence,
         "tally": facts.tally(evidence.gates),
         "headline": facts.headline(evidence),
+        "difference": difference,
         "groups": facts.quality_groups(evidence),
         "samples": [pictures.load(sample, folder) for sample in evidence.samples],
         "packages": [_package(record, index) for index, record in enumerate(evidence.packages, 1)],
@@ -77,15 +62,6 @@ def difference(parity: Parity, contract: str) -> str:
 
 
 @dataclass(frozen=True)
-class PlacementView:
-    """One answer about a package's placement, and its drawing where there are operations."""
-
-    title: str
-    placement: Placement | None
-    strip: Markup | None
-
-
-@dataclass(frozen=True)
 class PackageView:
     """A package, and the two answers about its placement: by rules, and Core ML's own."""
 
@@ -97,26 +73,10 @@ class PackageView:
 def _package(record: PackageRecord, index: int) -> PackageView:
     answers = {"Placement": record.placement, "Core ML's compute plan": record.compute_plan}
     views = [
-        PlacementView(title, placement, _strip(placement, f"package-{index}-strip-{number}"))
+        placement_view(title, placement, f"package-{index}-strip-{number}")
         for number, (title, placement) in enumerate(answers.items(), 1)
     ]
     return PackageView(record, sum(record.census.values()), tuple(views))
-
-
-def _strip(placement: Placement | None, key: str) -> Markup | None:
-    if placement is None or not placement.operations:
-        return None
-    cells = [
-        (f"op-{op.verdict}", f"{number}. {op.operator} {op.output_name}: {op.verdict}")
-        for number, op in enumerate(placement.operations, 1)
-    ]
-    svg = charts.strip(
-        cells,
-        key=key,
-        title="Operations in order, coloured by whether the ANE is said to run them",
-        description=f"{facts.placement_summary(placement)} ({placement.source})",
-    )
-    return Markup(svg)  # safe: the charts escape their text
 
 
 def _training_charts(evidence: Evidence) -> list[Markup]:

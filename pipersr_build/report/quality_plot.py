@@ -124,7 +124,7 @@ def describe(panel: Panel) -> str:
 
 
 def _by_set(rows: Sequence[Quality], protocol: str) -> list[list[Quality]]:
-    groups: dict[tuple[str, int], list[Quality]] = {}
+    groups: dict[tuple[str, float], list[Quality]] = {}
     for row in rows:
         if row.protocol == protocol:
             groups.setdefault((row.dataset, row.scale), []).append(row)

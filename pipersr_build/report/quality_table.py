@@ -79,7 +79,7 @@ def _summary_rows(group: Sequence[Quality], differences: Sequence[Difference]) -
 
 
 def _groups(rows: Sequence[Quality]) -> list[list[Quality]]:
-    groups: dict[tuple[str, str, int], list[Quality]] = {}
+    groups: dict[tuple[str, str, float], list[Quality]] = {}
     for row in rows:
         groups.setdefault((row.dataset, row.protocol, row.scale), []).append(row)
     return list(groups.values())

@@ -52,16 +52,16 @@ def _row(gate: Gate) -> list[Text]:
     subject = gate.subject.removesuffix(".mlpackage")
     cells = [gate.name, subject, facts.value_label(gate), facts.threshold_label(gate)]
     quiet = "dim" if gate.verdict == "not measured" else ""
-    return [*(_text(cell, quiet) for cell in cells), _text(facts.verdict_label(gate), style)]
+    return [*(printable(cell, quiet) for cell in cells), printable(facts.verdict_label(gate), style)]
 
 
 def _below(gates: list[Gate]) -> Text:
     """The commands that would measure the gaps, a line each; empty if there are no gaps."""
     commands = facts.missing_commands(gates)
     lines = ["To measure what is not measured:", *(f"  {command}" for command in commands)]
-    return Text("\n").join(_text(line) for line in lines if commands)
+    return Text("\n").join(printable(line) for line in lines if commands)
 
 
-def _text(words: str, style: str = "") -> Text:
+def printable(words: str, style: str = "") -> Text:
     """Text without control characters, which could move the terminal's cursor or recolour it."""
     return Text("".join(c if c.isprintable() else " " for c in words), style=style)

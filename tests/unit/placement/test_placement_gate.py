@@ -1,46 +1,60 @@
-from typing import Literal
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipersr_build.evidence import OperationPlacement, Placement
-from pipersr_build.placement.gate import plan_gate, prediction_gate, residency, share
+from pipersr_build.evidence import RESIDENT, OperationPlacement, Placement, PlacementVerdict, Source
+from pipersr_build.placement.gate import plan_gate, prediction_gates, share, will
 
-Verdict = Literal["yes", "no", "unknown"]
+CAN = {"ane", "soft", "tie"}
 
 
-def placement(*verdicts: Verdict) -> Placement:
+def placement(*verdicts: PlacementVerdict, source: Source = "predicted") -> Placement:
     operations = [
-        OperationPlacement(output_name=f"v{i}", operator="conv", verdict=v, reasons=[f"why {i}"], sources=[])
+        OperationPlacement(
+            output_name=f"v{i}",
+            operator="conv",
+            supported=["ane", "cpu"] if v in CAN else ["cpu"],
+            preferred=None,
+            verdict=v,
+            reasons=[f"why {i}"],
+        )
         for i, v in enumerate(verdicts)
     ]
-    return Placement(source="predicted", basis="rules", operations=operations)
+    return Placement(source=source, basis="rules", operations=operations)
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "value", "verdict"),
+    ("verdicts", "can", "will"),
     [
-        (("yes", "yes"), 1.0, "pass"),
-        (("yes", "unknown"), None, "unknown"),
-        (("yes", "no"), 0.5, "fail"),
-        (("yes", "yes", "no", "unknown"), 0.5, "fail"),
-        ((), None, "unknown"),
+        (("ane", "ane"), (1.0, "pass"), (1.0, "pass")),
+        (("ane", "tie"), (1.0, "pass"), (1.0, "pass")),
+        (("ane", "soft"), (1.0, "pass"), (0.5, "fail")),
+        (("ane", "unknown"), (None, "unknown"), (None, "unknown")),
+        (("dynamic", "dynamic"), (None, "unknown"), (None, "unknown")),
+        (("ane", "hard"), (0.5, "fail"), (0.5, "fail")),
+        (("ane", "soft", "hard", "unknown"), (0.5, "fail"), (0.25, "fail")),
+        ((), (None, "unknown"), (None, "unknown")),
     ],
 )
-def test_unknown_is_never_rounded(verdicts: tuple[Verdict, ...], value: float | None, verdict: str) -> None:
-    gate = prediction_gate(placement(*verdicts), "net.mlpackage")
-    assert (gate.value, gate.verdict) == (value, verdict)
-    assert (gate.name, gate.threshold, gate.unit) == (
-        "ANE can run all operations",
-        1.0,
-        "share",
-    )
-    assert (gate.source, gate.command) == ("predicted", "pipersr-build verify net.mlpackage")
+def test_unknown_is_never_rounded(
+    verdicts: tuple[PlacementVerdict, ...], can: tuple[float, str], will: tuple[float, str]
+) -> None:
+    gates = prediction_gates(placement(*verdicts), "net.mlpackage")
+    assert [(gate.value, gate.verdict) for gate in gates] == [can, will]
+    assert [gate.name for gate in gates] == ["ANE can run all operations", "ANE residency, simulated"]
+    assert {(g.source, g.command, g.threshold, g.unit) for g in gates} == {
+        ("predicted", "pipersr-build verify net.mlpackage", 1.0, "share")
+    }
+
+
+def test_what_core_ml_will_do_can_be_left_out() -> None:
+    assert [g.verdict for g in prediction_gates(placement("soft"), "net", require="can")] == ["pass"]
 
 
 def test_the_note_names_the_first_obstacle() -> None:
-    gate = prediction_gate(placement("yes", "unknown", "no"), "net.mlpackage")
+    gate = prediction_gates(placement("ane", "unknown", "hard"), "net.mlpackage")[0]
     assert gate.note == "1 yes, 1 no, 1 unknown; first no: conv 'v2': why 2"
 
 
@@ -53,14 +67,13 @@ def test_a_plan_that_was_not_read_is_not_measured() -> None:
 
 
 def test_a_plan_that_was_read_is_measured() -> None:
-    assert plan_gate(placement("yes", "yes"), "net.mlpackage").verdict == "pass"
-    gate = plan_gate(placement("yes", "no"), "net.mlpackage")
+    assert plan_gate(placement("ane", "tie", source="measured"), "net.mlpackage").verdict == "pass"
+    gate = plan_gate(placement("ane", "soft", source="measured"), "net.mlpackage")
     assert (gate.value, gate.verdict, gate.source) == (0.5, "fail", "measured")
 
 
-@given(st.lists(st.sampled_from(["yes", "no", "unknown"]), max_size=20))
-def test_the_share_is_one_only_if_every_operation_is_a_yes(verdicts: list[Verdict]) -> None:
-    made = placement(*verdicts)
-    assert sum(residency(made)) == len(verdicts)
-    assert (share(made) == 1.0) == (bool(verdicts) and set(verdicts) == {"yes"})
-    assert share(made) is None or 0 <= share(made) <= 1
+@given(st.lists(st.sampled_from(get_args(PlacementVerdict)), max_size=20))
+def test_the_share_is_one_only_if_every_operation_is_resident(verdicts: list[PlacementVerdict]) -> None:
+    found = share([will(operation) for operation in placement(*verdicts).operations])
+    assert (found == 1.0) == (bool(verdicts) and RESIDENT.issuperset(verdicts))
+    assert found is None or 0 <= found <= 1

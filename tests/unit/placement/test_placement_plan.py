@@ -1,120 +1,126 @@
-import json
-import os
+"""Core ML's plan of an ML program, asked in another process: verdicts, reasons, differences."""
+
 import platform
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
+from plan_fixtures import planned
 
 from pipersr_build.errors import InputError, MachineError
+from pipersr_build.mil.package import open_package
 from pipersr_build.placement import plan
 
-FAKE = Path(__file__).parent / "fake_core_ml"
+HEAD = planned("ios18.conv", "head", "ane", "cpu", cost=0.75)
+ACT = planned("ios18.relu", "act", "ane", "cpu", cost=0.125)
+OUT = planned("ios18.relu", "out", "cpu", "ane", cost=0.125)
 
 
-@pytest.fixture
-def package(tmp_path: Path) -> Path:
-    """A package as far as its manifest goes."""
-    folder = tmp_path / "net.mlpackage"
-    (folder / "Data").mkdir(parents=True)
-    (folder / "Data" / "model.mlmodel").write_bytes(b"model")
-    entries = {"itemInfoEntries": {"a": {"path": "model.mlmodel"}}, "rootModelIdentifier": "a"}
-    (folder / "Manifest.json").write_text(json.dumps(entries))
-    return folder
+def program(*operations):
+    return {"functions": {"main": list(operations)}}
 
 
-@pytest.fixture
-def core_ml(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A Mac whose coremltools is the fake one."""
-    monkeypatch.setattr(platform, "system", lambda: "Darwin")
-    monkeypatch.setattr(platform, "mac_ver", lambda: ("26.1", ("", "", ""), "arm64"))
-    monkeypatch.setenv("PYTHONPATH", str(FAKE))
-    monkeypatch.setenv("FAKE_CORE_ML", "normal")
-    return monkeypatch
-
-
-@pytest.mark.usefixtures("core_ml")
-def test_the_plan_answers_can_and_will_apart(package: Path) -> None:
-    operations = plan.read(package)
-    assert [(op.operator, op.output_name) for op in operations] == [
-        ("cast", "x_cast_fp16"),
-        ("conv", "y"),
-        ("cond", "u"),
-        ("cumsum", "z"),
+def test_every_operation_has_the_verdict_of_the_plan(net, core_ml):
+    core_ml(program({"operator": "const", "output": "c"}, HEAD, planned("relu", "act", "cpu"), OUT))
+    [found] = plan.measure(open_package(net))
+    assert (found.source, found.function) == ("measured", "main")
+    assert [(op.output_name, op.operator, op.verdict) for op in found.operations] == [
+        ("head", "conv", "ane"),
+        ("act", "relu", "hard"),
+        ("out", "relu", "soft"),
     ]
-    can, will = plan.supported(operations), plan.dispatched(operations)
-    assert [op.verdict for op in can.operations] == ["yes", "yes", "unknown", "no"]
-    assert [op.verdict for op in will.operations] == ["no", "yes", "unknown", "no"]
-    assert can.source == will.source == "measured"
-    assert can.operations[1].reasons == [
-        "supported on CPU, GPU, ANE; preferred on ANE, 75.0 % of the estimated work"
+    assert found.operations[0].supported == ["ane", "cpu"]
+    assert [op.preferred for op in found.operations] == ["ane", "cpu", "cpu"]
+    assert found.operations[1].reasons == ["the plan lists only CPU for it"]
+    assert found.operations[2].reasons == ["the ANE can run it and Core ML prefers the CPU"]
+    assert "CPU and Neural Engine allowed; macOS 26.1" in found.basis
+    assert found.warnings == []
+
+
+def test_the_cost_weight_is_a_share_beside_the_arithmetic(net, core_ml):
+    core_ml(program(HEAD, ACT, OUT))
+    [found] = plan.measure(net)
+    estimates = found.operations[0].estimates
+    assert estimates is not None
+    assert estimates.share == 0.75
+    assert estimates.flop == 2 * 8 * 8 * 9 * 16 * 16
+    assert (estimates.ane_ms, estimates.cpu_ms) == (None, None)
+
+
+def test_no_answer_is_unknown_and_never_yes(net, core_ml):
+    core_ml(program(HEAD, planned("relu", "act"), OUT))
+    [found] = plan.measure(net)
+    assert [op.verdict for op in found.operations] == ["ane", "unknown", "soft"]
+    assert (found.operations[1].supported, found.operations[1].preferred) == ([], None)
+
+
+def test_a_plan_without_any_answer_is_explained(net, core_ml):
+    core_ml(program(*(planned("relu", name) for name in ("head", "act", "out"))))
+    [found] = plan.measure(net)
+    assert {op.verdict for op in found.operations} == {"unknown"}
+    assert "export it for a later deployment target (its operation set is CoreML8" in found.warnings[0]
+
+
+def test_operations_that_only_one_side_has_are_shown(net, core_ml):
+    cast = planned("ios18.cast", "head_cast_uint16", "cpu", cost=0.1)
+    core_ml(program(HEAD, cast, OUT))
+    [found] = plan.measure(net)
+    assert [op.inserted for op in found.operations] == [False, True, False]
+    assert found.operations[1].estimates is None
+    assert found.operations[1].reasons[-1] == "10.0 % of Core ML's whole estimate"
+    assert found.warnings == [
+        "Core ML inserted 1 operations: head_cast_uint16",
+        "1 operations of the package are not in the plan, folded or replaced: act",
     ]
-    assert can.operations[2].reasons == ["the plan has no answer for this operation"]
 
 
-@pytest.mark.usefixtures("core_ml")
-def test_compute_plan_asks_can(package: Path) -> None:
-    placement = plan.compute_plan(package)
-    assert "can the ANE run it" in placement.basis
-    assert placement.operations[0].verdict == "yes"
+def test_nested_blocks_are_read_and_compile_time_operations_left_out(net, core_ml):
+    outer = {**planned("cond", "act"), "blocks": [[planned("const", "k"), planned("cumsum", "z", "cpu")]]}
+    core_ml(program(planned("ios18.constexpr_lut_to_dense", "w"), HEAD, outer, OUT))
+    [found] = plan.measure(net)
+    assert [op.output_name for op in found.operations] == ["head", "act", "z", "out"]
 
 
-def test_a_function_of_another_name_is_read(package: Path, core_ml: pytest.MonkeyPatch) -> None:
-    core_ml.setenv("FAKE_CORE_ML", "other name")
-    assert len(plan.read(package)) == 4
+def test_an_operation_without_outputs_and_a_device_without_a_name(net, core_ml):
+    odd = {"operator": "ios18.write_state", "supported": ["new", "ane"], "preferred": "new"}
+    core_ml(program(HEAD, ACT, OUT, odd))
+    [found] = plan.measure(net)
+    last = found.operations[-1]
+    assert (last.output_name, last.supported, last.preferred) == ("write_state", ["ane"], None)
+    assert last.verdict == "unknown"
 
 
-FAILURES = [
-    ("abort", MachineError, "Core ML ended with signal SIGABRT.*MILCompilerForANE error"),
-    ("exit", MachineError, "Core ML ended with exit code 7"),
-    ("refuse", InputError, "Core ML refuses the package: Error compiling model: unknown operation"),
-    ("no program", InputError, "Core ML refuses the package: it holds no ML program"),
-    ("no framework", MachineError, r"(?s)gives no compute plan here.*Mac with macOS 14\.4"),
-]
+def test_the_gpu_in_the_plan_of_an_engine_only_request_means_the_dynamic_path(net, core_ml):
+    core_ml(program(*(planned("relu", name, "ane", "gpu", "cpu") for name in ("head", "act")), OUT))
+    [found] = plan.measure(net)
+    assert [op.verdict for op in found.operations] == ["dynamic"] * 3
+    assert "fixed shape" in found.warnings[0]
 
 
-@pytest.mark.parametrize(("behaviour", "error", "words"), FAILURES, ids=[name for name, _, _ in FAILURES])
-def test_failures_become_errors(
-    package: Path, core_ml: pytest.MonkeyPatch, behaviour: str, error: type[Exception], words: str
-) -> None:
-    core_ml.setenv("FAKE_CORE_ML", behaviour)
-    with pytest.raises(error, match=words):
-        plan.read(package)
+@pytest.mark.parametrize(("cost", "verdict"), [(0.5, "ane"), (None, "dynamic")])
+def test_with_all_devices_allowed_only_missing_costs_mean_it(net, core_ml, cost, verdict):
+    operations = (planned("relu", name, "ane", "gpu", "cpu", cost=cost) for name in ("head", "act", "out"))
+    core_ml(program(*operations), UNITS="ALL")
+    [found] = plan.measure(net, compute_units="all")
+    assert {op.verdict for op in found.operations} == {verdict}
+    assert "all devices allowed" in found.basis
 
 
-def test_a_hang_ends_at_the_time_limit_and_leaves_no_process(
-    package: Path, core_ml: pytest.MonkeyPatch
-) -> None:
-    core_ml.setenv("FAKE_CORE_ML", "hang")
-    children: list[subprocess.Popen[bytes]] = []
-
-    class Noted(subprocess.Popen):  # type: ignore[type-arg]
-        def __init__(self, *words: object, **options: object) -> None:
-            super().__init__(*words, **options)  # type: ignore[call-overload]
-            children.append(self)
-
-    core_ml.setattr(subprocess, "Popen", Noted)
-    start = time.monotonic()
-    with pytest.raises(MachineError, match="no compute plan within 2 s"):
-        plan.read(package, timeout_s=2)
-    assert time.monotonic() - start < 10
-    assert len(children) == 1
-    with pytest.raises(ProcessLookupError):
-        os.kill(children[0].pid, 0)
+def test_compute_units_without_the_engine_are_refused(net):
+    with pytest.raises(InputError, match=r"(?s)'cpu_only'.*one of: cpu_and_ne, all"):
+        plan.measure(net, compute_units="cpu_only")
 
 
-def test_off_a_mac_the_error_says_what_is_needed(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_off_a_mac_the_error_says_what_is_needed(net, monkeypatch):
     monkeypatch.setattr(platform, "system", lambda: "Linux")
     with pytest.raises(MachineError, match=r"(?s)only be read on a Mac.*macOS 14\.4") as caught:
-        plan.compute_plan(package)
+        plan.measure(net)
     assert caught.value.exit_code == 3
 
 
 @pytest.mark.parametrize(
-    ("version", "enough"), [("14.3.1", False), ("13.6", False), ("14.4", True), ("26.0", True)]
+    ("version", "enough"), [("14.3.1", False), ("13.6", False), ("", False), ("14.4", True), ("26.0", True)]
 )
-def test_the_oldest_macos(version: str, enough: bool) -> None:
+def test_the_oldest_macos(version, enough):
     if enough:
         plan.require_mac("Darwin", version)
     else:
@@ -122,16 +128,6 @@ def test_the_oldest_macos(version: str, enough: bool) -> None:
             plan.require_mac("Darwin", version)
 
 
-def test_a_missing_package_is_reported_before_the_machine(tmp_path: Path) -> None:
+def test_a_missing_package_is_reported_before_the_machine(tmp_path: Path):
     with pytest.raises(InputError, match="no such package"):
-        plan.read(tmp_path / "none.mlpackage")
-
-
-def test_with_the_real_coremltools_off_a_mac_the_framework_is_missing(
-    package: Path, core_ml: pytest.MonkeyPatch
-) -> None:
-    if platform.machine() == "arm64":
-        pytest.skip("this machine may have the framework")
-    core_ml.delenv("PYTHONPATH")
-    with pytest.raises(MachineError, match="gives no compute plan here"):
-        plan.read(package)
+        plan.measure(tmp_path / "none.mlpackage")

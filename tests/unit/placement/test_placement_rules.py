@@ -1,11 +1,16 @@
 from typing import get_args
 
 import pytest
+from placement_programs import const, function, one, operation, subject, tensor, weight
 
+from pipersr_build import quiet
 from pipersr_build.errors import InputError
+from pipersr_build.mil.graph import Function
 from pipersr_build.mil.ops import TABLE, constexpr
 from pipersr_build.placement import rules
 from pipersr_build.placement.advice import DETECTORS
+from pipersr_build.placement.check import capabilities
+from pipersr_build.placement.conditions import mismatches
 
 HEAD = """
 format = 1
@@ -41,6 +46,11 @@ evidence = "folklore"
 through = "Core ML"
 chips = ["H16"]
 os = "not stated"
+[sources.nothing]
+title = "A search"
+evidence = "none found"
+chips = ["H16"]
+os = "any"
 [sources.apple]
 title = "A guide by Apple"
 evidence = "apple-documented"
@@ -96,6 +106,7 @@ REFUSED = [
     ({"reason": '"{operator.__class__}"'}, "placeholder {operator.__class__} is not among"),
     ({"reason": '"{kernel!r}"'}, "placeholder {kernel} is not among"),
     ({"reason": '"{kernel:>9999}"'}, "placeholder {kernel} is not among"),
+    ({"when": '{ numbers = { kernel = { none_of = "3" } } }'}, "none_of: Input should be a valid tuple"),
     ({"reason": '""'}, "rule.0.reason: String should have at least 1 character"),
 ]
 
@@ -103,6 +114,13 @@ REFUSED = [
 @pytest.mark.parametrize(("changes", "words"), REFUSED, ids=[words for _, words in REFUSED])
 def test_rules_that_mean_nothing_are_refused(changes: dict[str, str], words: str) -> None:
     assert words in refused(rule(**changes))
+
+
+@pytest.mark.parametrize(("kind", "through"), [("none found", '"Core ML"'), ("measured", None)])
+def test_evidence_names_its_path_and_no_evidence_has_none(kind: str, through: str | None) -> None:
+    path = f"through = {through}\n" if through else ""
+    source = f'[sources.odd]\ntitle = "t"\nevidence = "{kind}"\n{path}chips = []\nos = "any"\n'
+    assert "evidence names its path" in refused(rule() + source)
 
 
 @pytest.mark.parametrize(
@@ -114,6 +132,7 @@ def test_rules_that_mean_nothing_are_refused(changes: dict[str, str], words: str
         ("private", {"unknown"}),
         ("tables", {"unknown"}),
         ("rumour", {"unknown"}),
+        ("nothing", {"unknown"}),
     ],
 )
 @pytest.mark.parametrize("verdict", get_args(rules.RuleVerdict))
@@ -153,6 +172,75 @@ def test_every_operation_that_the_interpreter_runs_has_a_row() -> None:
     table = rules.load()
     own = {name for row in table.rule for name in row.operations}
     assert sorted({*TABLE, *constexpr.TABLE} - own) == []
+
+
+def test_every_operation_that_coremltools_knows_has_a_row_and_no_row_is_about_another() -> None:
+    quiet.coremltools()
+    from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
+
+    known = {*SSAOpRegistry.core_ops, *SSAOpRegistry.dialect_ops}
+    rows = {name for row in rules.load().rule for name in row.operations} - {rules.ANY}
+    assert len(known) > 150
+    assert known == rows
+
+
+@pytest.mark.parametrize("chip", get_args(rules.Family))
+def test_on_every_chip_an_operation_has_a_row_or_evidence_elsewhere(chip: str) -> None:
+    table = rules.load()
+    for name in {name for row in table.rule for name in row.operations} - {rules.ANY}:
+        found = capabilities(one(name), chip=chip)[0]
+        assert found.answer in ("yes", "no", "unknown")
+        assert found.reasons and found.sources, name  # noqa: PT018
+
+
+def test_where_nothing_was_found_the_source_says_so() -> None:
+    table = rules.load()
+    nothing = [name for name, source in table.sources.items() if source.evidence == "none found"]
+    assert len(nothing) == 1
+    verdicts = {rule.verdict for rule in table.rule if set(nothing).intersection(rule.sources)}
+    assert verdicts == {"unknown"}
+
+
+def test_only_apples_word_and_core_mls_own_answer_say_no() -> None:
+    table = rules.load()
+    for rule in table.rule:
+        kinds = {(table.sources[n].evidence, table.sources[n].through) for n in rule.sources}
+        strong = {("apple-documented", "documentation"), ("measured", "Core ML")}
+        assert rule.verdict != "does not run" or kinds & strong, rule.id
+
+
+SINGLE, LARGE = tensor(1, 64, 1), tensor(1, 64, 129, 129)
+INT8 = {"data": weight(64, 64, dtype="int8"), "quantized_data": weight(64, 64, dtype="int8")}
+SCALED = function(
+    [operation("reduce_max", SINGLE, "m", x="x"), operation("real_div", x="x", y="m")], x=SINGLE
+)
+NOTES = [
+    ("singleton-row", one("relu", SINGLE, x=SINGLE), one("relu")),
+    (
+        "width-transposed",
+        one("transpose", perm=const([0, 2, 3, 1])),
+        one("transpose", perm=const([1, 0, 2, 3])),
+    ),
+    ("weights-in-int8", one("constexpr_affine_dequantize", **INT8), one("constexpr_affine_dequantize")),
+    ("weights-in-int8-scaled", one("constexpr_blockwise_shift_scale", **INT8), one("conv", **INT8)),
+    ("sparse-weights", one("constexpr_sparse_to_dense"), one("constexpr_cast")),
+    ("int8-activations", one("quantize"), one("dequantize")),
+    ("not-swept", one("relu", LARGE, x=LARGE), one("relu")),
+    ("root-mean-square", SCALED, one("real_div", z=SINGLE)),
+    ("model-size", one("conv", weight=weight(32000, 32000)), one("conv", weight=weight(64, 64))),
+]
+
+
+@pytest.mark.parametrize(("row", "with_", "without"), NOTES, ids=[note[0] for note in NOTES])
+def test_a_note_comes_where_it_concerns_the_operation(row: str, with_: Function, without: Function) -> None:
+    advice = next(advice for advice in rules.load().advice if advice.id == row)
+
+    def comes(program: Function) -> bool:
+        last = subject(program)
+        return advice.concerns(last.operation.type) and not mismatches(advice.when, last)
+
+    assert comes(with_)
+    assert not comes(without)
 
 
 REQUIRED = """

@@ -8,6 +8,7 @@ from PIL import Image
 
 from pipersr_build.evidence import (
     CensusComparison,
+    Estimates,
     Evidence,
     Fusion,
     Gate,
@@ -21,6 +22,7 @@ from pipersr_build.evidence import (
     Provenance,
     Quality,
     Sample,
+    Totals,
     Training,
     ValidationPoint,
     judge,
@@ -141,29 +143,36 @@ def placement() -> Placement:
         source="predicted",
         basis="rules for H16 (M4), CPU and Neural Engine",
         operations=[operation(index, kind) for index, kind in enumerate(kinds)],
+        totals=Totals(expected=0.4321, engine=0.40, cpu=3.1),
         warnings=["2 casts between float32 and float16 leave the engine"],
     )
 
 
 def compute_plan() -> Placement:
     kinds = [name for name, n in AFTER.items() for _ in range(n) if name != "cast"]
-    planned = [
-        operation(index, kind).model_copy(update={"verdict": "yes", "reasons": []})
-        for index, kind in enumerate(kinds)
-    ]
+    changes = {"verdict": "ane", "supported": ["ane", "cpu"], "preferred": "ane", "reasons": [], "advice": []}
+    planned = [operation(index, kind).model_copy(update=changes) for index, kind in enumerate(kinds)]
+    planned[-1] = planned[-1].model_copy(update={"inserted": True})
     return Placement(
         source="measured", basis="the plan's preferred devices, macOS 27.0.1", operations=planned
     )
 
 
 def operation(index: int, kind: str) -> OperationPlacement:
-    verdict: Any = {"cast": "no", "pixel_shuffle": "unknown"}.get(kind, "yes")
+    verdict: Any = {"cast": "hard", "pixel_shuffle": "unknown", "silu": "tie"}.get(kind, "ane")
+    flop = 75_497_472.0 if kind == "conv" else 1e5
     return OperationPlacement(
         output_name=f"{kind}_{index}",
         operator=f"ios16.{kind}",
+        supported=["ane", "cpu"] if verdict in ("ane", "tie") else ["cpu"],
+        preferred={"ane": "ane", "tie": "ane", "hard": "cpu"}.get(verdict),
         verdict=verdict,
-        reasons=[] if verdict == "yes" else [f"{kind} is outside the documented table"],
+        reasons=[] if verdict == "ane" else [f"{kind} is outside the documented table"],
         sources=["Apple, Core ML Tools guide", "https://example.org/study"],
+        advice=["use float16 inputs"] if kind == "cast" else [],
+        estimates=Estimates(
+            flop=flop, bytes=2.1e6, intensity=flop / 2.1e6, ane_ms=0.004674, cpu_ms=0.10006, share=0.03
+        ),
     )
 
 

@@ -47,9 +47,9 @@ def test_failure_stands_first():
 
 def test_predictions_are_limitations():
     card = render_card(full())
-    assert card.count("Placement by rules, predicted: 27 of 30 operations can run on the ANE") == 2
+    assert card.count("Placement by rules, predicted: 27 of 30 operations predicted on the ANE") == 2
     assert card.count("Placement by Core ML on a Mac: not measured.") == 1
-    assert card.count("Placement by Core ML on a Mac, measured: 28 of 28 operations on the ANE: yes") == 1
+    assert card.count("Placement by Core ML on a Mac, measured: 28 of 28 operations on the ANE") == 1
     record = full().packages[0].model_copy(update={"placement": None})
     bare = full().model_copy(update={"packages": [record]})
     assert "Placement by rules: not measured." in render_card(bare)

@@ -1,0 +1,103 @@
+import csv
+import json
+import math
+
+import pytest
+
+from pipersr_build import cli
+from pipersr_build.commands import estimate, variants
+from pipersr_build.placement.latency import Band
+
+TINY = ["model.blocks=1", "model.channels=8", "export=video", "export.video.size=640x360"]
+
+
+def test_one_configuration(tmp_path, capsys):
+    assert estimate.main([*TINY, "chip=m4", f"out={tmp_path}", "fps=30"]) == 0
+    out = capsys.readouterr().out
+    assert "predicted" in out
+    assert "no rate known" in out  # the A19
+    assert out.index("M4") < out.index("A14")  # the chosen chip first
+    [row] = json.loads((tmp_path / "estimate.json").read_text())
+    assert (row["package"], row["width"], row["height"], row["scale"]) == ("video_640x360", 640, 360, 2)
+    convolutions = 2 * 9 * 640 * 360 * (3 * 8 + 2 * 8 * 8 + 8 * 12)
+    assert row["gflop"] * 1e9 == pytest.approx(convolutions, rel=0.05)  # and a little for silu and additions
+    assert row["operations"] == 8  # four convolutions, silu, two additions, pixel_shuffle
+    assert row["parameters"] == 9 * (3 * 8 + 2 * 8 * 8 + 8 * 12) + 8 + 2 * 8 + 12 + 2 * 2 * 8
+    first = row["latencies"][0]
+    assert first["chip"] == "M4"
+    assert 0 < first["low"] < first["expected"] < first["high"]
+    assert first["reaches"] == "yes"
+    assert {one["chip"] for one in row["latencies"] if one["expected"] is None} == {"A19"}
+    assert (tmp_path / "estimate.svg").read_text().startswith("<svg")
+
+
+def test_variants_make_a_table(tmp_path, capsys):
+    words = [
+        "-m",
+        *TINY[2:],
+        "model.blocks=1",
+        "model.channels=8,32",
+        "chip=m4",
+        "fps=900",
+        f"out={tmp_path}",
+    ]
+    assert estimate.main(words) == 0
+    with (tmp_path / "estimate.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["model.channels"], row["chip"], row["package"]) for row in rows] == [
+        ("8", "M4", "video_640x360"), ("32", "M4", "video_640x360"),
+    ]  # fmt: skip
+    small, large = rows
+    assert float(small["expected"]) < float(large["expected"])
+    assert large["reaches"] == "no"
+    assert "channels" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("band", "answer"),
+    [
+        ((20, 25, 33), "yes"),
+        ((20, 30, 40), "within the band"),
+        ((34, 40, 50), "no"),
+        ((math.nan,) * 3, "unknown"),
+    ],
+)
+def test_a_frame_rate_is_reached_wholly_in_part_or_not(band, answer):
+    assert variants.reaches(Band("M2", *band), 30) == answer
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        ("chip=m9", "no chip is called 'm9'"),
+        ("export.video.size=tall", "frame size 'tall'"),
+        ("model=unknown", "model"),
+        ("model.blocks=0", "model.blocks is 0"),
+        ("fps=0", "estimate.fps"),
+        ("chip=m2,m4", "--multirun"),
+        ("word", "not understood"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_made(word, says, capsys, monkeypatch):
+    monkeypatch.setattr(variants, "build", lambda *_, **__: pytest.fail("converted"))
+    assert cli.main(["estimate", "export=video", word]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_file_in_the_folders_place_is_refused_before_anything_is_made(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(variants, "build", lambda *_, **__: pytest.fail("converted"))
+    (tmp_path / "file").write_text("")
+    assert cli.main(["estimate", *TINY, f"out={tmp_path / 'file'}"]) == 2
+    assert "a file stands" in capsys.readouterr().err
+
+
+def test_a_network_too_small_for_the_engine_says_so(capsys):
+    assert estimate.main([*TINY[:3], "export.video.size=64x48", "chip=m4"]) == 0
+    out = capsys.readouterr().out
+    assert "not all ANE" in out
+    assert "no latency" in out
+
+
+def test_a_multirun_without_variants_is_refused(capsys):
+    assert cli.main(["estimate", "-m", *TINY]) == 2
+    assert "nothing varies" in capsys.readouterr().err

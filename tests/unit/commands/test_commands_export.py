@@ -1,0 +1,52 @@
+from dataclasses import replace
+
+import pytest
+
+from pipersr_build import models
+from pipersr_build.commands import export
+from pipersr_build.config import load
+from pipersr_build.errors import InputError
+from pipersr_build.runtime.upscaler import HALO_KEY
+
+AT_1_5 = "model=quicksrnet_small_1.5x"
+
+
+@pytest.fixture
+def configured(tmp_path):
+    return lambda *words: load(["name=x", f"exports={tmp_path}", *words])
+
+
+@pytest.mark.parametrize(
+    ("word", "names"),
+    [
+        ("export.image.tile=33", "does not take 33x33"),
+        ("export.video.size=64x37", "does not take 64x37"),
+    ],
+)
+def test_sizes_that_the_network_cannot_take_are_refused_by_name(configured, word, names):
+    with pytest.raises(InputError, match=names) as caught:
+        export.preflight(configured(AT_1_5, word))
+    assert caught.value.where == f"configuration key {word.partition('=')[0]}"
+    assert "multiples of 2" in caught.value.fix
+
+
+def test_a_tile_smaller_than_the_halo_is_refused(configured):
+    with pytest.raises(InputError, match="too small for a halo of 13"):
+        export.preflight(configured("model=quicksrnet_large_2x", "export.image.tile=26"))
+
+
+def test_where_every_pixel_depends_on_all_the_user_hears_that_tiles_are_not_exact(
+    configured, monkeypatch, capsys
+):
+    config = configured("model=espcn_2x", "export.image.tile=8")
+    unbounded = replace(models.facts(config.model), receptive_radius=None)
+    monkeypatch.setattr(models, "facts", lambda _: unbounded)
+    assert next(contract.name for contract in export.preflight(config)) == "image_8"
+    shown = capsys.readouterr()
+    assert "tiles do not give exactly its result" in " ".join((shown.out + shown.err).split())
+
+
+def test_a_package_declares_its_halo_only_where_there_is_one():
+    facts = models.facts(load([AT_1_5]).model)
+    assert export._metadata(facts) == {HALO_KEY: "4", "pipersr_build.scale": "1.5"}
+    assert HALO_KEY not in export._metadata(replace(facts, receptive_radius=None))
