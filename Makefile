@@ -17,6 +17,7 @@ $(VENV)/.ready: pyproject.toml constraints/tested.txt
 	@test -n "$(PYTHON)" || { echo "no Python from 3.11 to 3.13 found: install one, or say make PYTHON=/path/to/python"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/tested.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/tested.txt --no-deps einops spandrel
 	@touch $@
 
 run: setup

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pipersr_build import files
 from pipersr_build.errors import InputError
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 
 Source = Literal["measured", "predicted", "not measured"]
 Verdict = Literal["pass", "fail", "unknown", "not measured"]
@@ -298,7 +298,7 @@ class Sample(Record):
 class Evidence(Record):
     """Everything known about one export."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     name: str
     provenance: Provenance
     model: dict[str, Any]

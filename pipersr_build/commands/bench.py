@@ -65,7 +65,7 @@ def _agreement(paths: list[Path], config: Config, words: list[str]) -> int:
     command, path = command_line("bench", words), Path(config.runs) / "bench" / "agreement.json"
     record = agreement.compare(paths[0], paths[1], chip=config.placement.chip, command=command)
     agreement.save(record, path)
-    Console().print(agreement.table(record), highlight=False)
+    Console().print(agreement.table(record), highlight=False, soft_wrap=True)
     Console().print(*record.differences, sep="\n", highlight=False, markup=False)
     Console().print(f"record: {path}", highlight=False)
     return 0

@@ -17,6 +17,7 @@ from pipersr_build.data.sources import (
 )
 from pipersr_build.errors import InputError
 from pipersr_build.progress import Bar, bar, say
+from pipersr_build.scales import to_hr
 
 OFFICIAL = ("div2k", "df2k")
 
@@ -36,7 +37,7 @@ def corpus_of(config: Config) -> Corpus:
     if corpus is not None:
         return corpus
     if sources.fixed:
-        small = f", with LR pictures of 1/{recipe.scale} size" if recipe.scale else ""
+        small = f", with LR pictures of 1/{recipe.scale:g} size" if recipe.scale else ""
         what = f"{data.corpus} is not prepared as this configuration wants it{small}"
         raise InputError(what, where=folder, fix=f"prepare it first with: {prepare_command(config)}")
     if folder.exists():
@@ -72,7 +73,7 @@ def terms_of(config: Config) -> Terms:
     """Which pictures are taken: those that hold the largest HR patch of the training."""
     data, stages = config.data, config.training.stages or {}
     patch = max([config.training.patch, *(stage[0] for stage in stages.values())])
-    return Terms(patch * config.model.scale, data.skip_small, data.skip_broken, data.emphasis or {})
+    return Terms(to_hr(patch, config.model.scale), data.skip_small, data.skip_broken, data.emphasis or {})
 
 
 def archives(config: Config) -> list[Archive]:

@@ -16,7 +16,7 @@ def main(words: list[str]) -> int:
     table = Table(title="this machine", title_justify="left")
     for column in ("what", "state", "means"):
         table.add_column(column)
-    rows = [_python(), _pair(), _bf16(), _cuda(), _mps(), *_core_ml()]
+    rows = [_python(), _pair(), _bf16(), _cuda(), _mps(), _third_party(), *_core_ml()]
     for what, state, means, _ in rows:
         table.add_row(what, state, means)
     Console().print(table)
@@ -61,6 +61,18 @@ def _mps() -> Row:
 
     available = torch.backends.mps.is_available()
     return "MPS (Apple GPU)", "yes" if available else "no", "not used by training", True
+
+
+def _third_party() -> Row:
+    what, found = "third-party weights", machine.version("spandrel")
+    if found == "missing":
+        return what, "no", "not read without spandrel: see docs/third_party.md", True
+    from pipersr_build.zoo.spandrel import torchvision_state
+
+    torchvision = torchvision_state()
+    stands_in = "two functions of it stand in, for networks that do not enlarge (LaMa, RestoreFormer)"
+    means = "read" if torchvision == "works" else f"read; torchvision is {torchvision}: {stands_in}"
+    return what, f"spandrel {found}", means, True
 
 
 def _core_ml() -> list[Row]:

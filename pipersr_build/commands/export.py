@@ -15,14 +15,15 @@ from pipersr_build.errors import InputError
 from pipersr_build.evidence import CensusComparison, Evidence, Fusion, Gate, judge
 from pipersr_build.export.build import build, build_for_census, contracts
 from pipersr_build.export.contracts import Contract
-from pipersr_build.fusion import collapse_branches, count_batch_norms, deploy, prove_equal
+from pipersr_build.fusion import collapse_branches, count_batch_norms, prove_equal, to_deploy
 from pipersr_build.fusion.proof import TOLERANCE
 from pipersr_build.mil.census import census
 from pipersr_build.mil.package import open_package
+from pipersr_build.models.facts import Facts
 from pipersr_build.models.reference import reference_weights
 from pipersr_build.models.weights import Weights, load_weights, save_weights
 from pipersr_build.placement import rules
-from pipersr_build.progress import bar
+from pipersr_build.progress import bar, say
 from pipersr_build.runtime.tiling import spans
 from pipersr_build.runtime.upscaler import HALO_KEY
 from pipersr_build.training.run import read_record
@@ -46,10 +47,11 @@ def preflight(config: Config) -> list[Contract]:
     Raises:
         InputError: a size, tile, chip or folder that cannot be used.
     """
-    wanted = contracts(config.export)
+    wanted, facts = contracts(config.export), models.facts(config.model)
     rules.load().family(config.placement.chip)
-    if config.export.image.enabled:
-        spans(1, config.export.image.tile, models.facts(config.model).receptive_radius)
+    _check_sizes(wanted, facts)
+    if config.export.image.enabled and facts.receptive_radius is not None:
+        spans(1, config.export.image.tile, facts.receptive_radius)
     pictures = config.evaluation
     for folder in (*evaluation_folders(pictures), pictures.hr, pictures.lr):
         if folder and not Path(folder).is_dir():
@@ -96,19 +98,49 @@ def _packages(
 ) -> list[Checked]:
     """Convert, write and check the packages one after the other."""
     facts = models.facts(weights.config)
-    metadata = {HALO_KEY: str(facts.receptive_radius), "pipersr_build.scale": str(facts.scale)}
-    target, chip, within = config.target.deployment, config.placement.chip, folder_shown(config)
+    metadata = _metadata(facts)
+    target, placement, within = config.target.deployment, config.placement, folder_shown(config)
     pictures: Pictures = [(picture.name, picture.rgb) for picture in photos_corpus().holdout[:2]]
     checked = []
     with bar("export and check", 2 * len(wanted)) as shown:
-        made = build(deployed, wanted, stage, deployment=target, title=facts.title, metadata=metadata)
+        made = build(
+            deployed,
+            wanted,
+            stage,
+            deployment=target,
+            title=facts.title,
+            metadata=metadata,
+            rewrite=config.export.rewrite,
+        )
         for contract, path in made:
             shown.advance(note=f"checking {contract.name}")
             checked.append(
-                check_package(path, weights.network, pictures, target=target, chip=chip, within=within)
+                check_package(
+                    path, weights.network, pictures, target=target, placement=placement, within=within
+                )
             )
             shown.advance(note=contract.name)
     return checked
+
+
+def _check_sizes(wanted: list[Contract], facts: Facts) -> None:
+    """Refuse sizes that the network cannot take; say where tiles cannot give the whole picture's result."""
+    for contract in wanted:
+        if contract.height % facts.size_multiple or contract.width % facts.size_multiple:
+            key = "export.image.tile" if contract.kind == "image" else "export.video.size"
+            raise InputError(
+                f"{facts.title} does not take {contract.width}x{contract.height}",
+                where=f"configuration key {key}",
+                fix=f"give multiples of {facts.size_multiple}",
+            )
+    if facts.receptive_radius is None and any(contract.kind == "image" for contract in wanted):
+        say(f"{facts.title}: a pixel depends on the whole picture, so tiles do not give exactly its result")
+
+
+def _metadata(facts: Facts) -> dict[str, str]:
+    """What a package says to those who run it; without a halo they guess one."""
+    halo = {} if facts.receptive_radius is None else {HALO_KEY: str(facts.receptive_radius)}
+    return {**halo, "pipersr_build.scale": f"{facts.scale:g}"}
 
 
 def folder_shown(config: Config) -> str:
@@ -118,8 +150,8 @@ def folder_shown(config: Config) -> str:
 
 
 def fold(network: nn.Module, within: str) -> tuple[Fusion, nn.Module, Gate]:
-    """Collapse branches and fold batch norms in float64, prove it exact, and return it in float32."""
-    exact = deploy(network.double())
+    """Bring the network to its deployed form in float64, prove it equal, and return it in float32."""
+    exact = to_deploy(network.double())
     proof = prove_equal(network, exact)
     record = Fusion(
         parameters_before=models.parameters(network),
@@ -130,7 +162,7 @@ def fold(network: nn.Module, within: str) -> tuple[Fusion, nn.Module, Gate]:
     gate = judge(
         "folding exact, float64",
         "network",
-        proof.max_abs_error,
+        proof.relative_error,
         "at most",
         TOLERANCE,
         "of 1",

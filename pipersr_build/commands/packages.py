@@ -26,9 +26,14 @@ def find(paths: list[Path], command: str) -> list[Path]:
 
 
 def _packages(path: Path) -> list[Path]:
-    if (path / EVIDENCE).is_file():
+    if not (path / EVIDENCE).is_file():
+        return _inside(path) or [path]
+    try:
         return [path / package.file for package in evidence.load(path / EVIDENCE).packages]
-    return _inside(path) or [path]
+    except InputError:  # of another version: its packages can be read all the same
+        if found := _inside(path):
+            return found
+        raise
 
 
 def _inside(folder: Path) -> list[Path]:

@@ -35,7 +35,7 @@ class Subject:
         return self.record.name
 
 
-def open_subjects(paths: Sequence[Path], scale: int) -> list[Subject]:
+def open_subjects(paths: Sequence[Path], scale: float) -> list[Subject]:
     """Bicubic, and after it what the paths name; a path that is given twice is opened once.
 
     Args:
@@ -58,7 +58,7 @@ def open_subjects(paths: Sequence[Path], scale: int) -> list[Subject]:
     return [bicubic_subject(opened[0].record.scale if opened else scale), *opened]
 
 
-def bicubic_subject(scale: int) -> Subject:
+def bicubic_subject(scale: float) -> Subject:
     """The baseline of every table."""
     record = SubjectRecord(name=BICUBIC, kind="bicubic", scale=scale, parameters=None, runner="NumPy float64")
     return Subject(bicubic(scale), record)

@@ -58,7 +58,7 @@ class Family:
 
 def pack_names(recipe: Recipe) -> list[str]:
     """The names of the packs of `Packs`, in its order."""
-    return ["hr"] if recipe.scale is None else ["hr", f"lr_x{recipe.scale}"]
+    return ["hr"] if recipe.scale is None else ["hr", f"lr_x{recipe.scale:g}"]
 
 
 def open_packs(folder: Path, recipe: Recipe) -> Packs:

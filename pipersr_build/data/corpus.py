@@ -19,6 +19,7 @@ from pipersr_build.data.resize import crop_to_multiple, downscale
 from pipersr_build.data.sources import Sources, folder_sources, photos_sources
 from pipersr_build.errors import InputError
 from pipersr_build.progress import track
+from pipersr_build.scales import to_lr
 
 Progress = Callable[[int, int, str], None]  # pictures done, pictures in all, the one just done
 
@@ -29,7 +30,7 @@ _MANY = 100  # small pictures that take long enough to show a bar
 class Small:
     """Ready LR pictures of one scale, by the names of their HR pictures."""
 
-    scale: int
+    scale: float
     by_name: Mapping[str, NDArray[np.uint8]]
 
 
@@ -59,7 +60,7 @@ class Corpus:
         if not self.emphasis:
             object.__setattr__(self, "emphasis", [1.0] * len(self.train))
 
-    def training_pairs(self, scale: int) -> list[Pair]:
+    def training_pairs(self, scale: float) -> list[Pair]:
         """The training pictures with their small versions: packed ones where there are, else made.
 
         HR is the picture without the rows and columns beyond a multiple of `scale`, not copied. With
@@ -72,7 +73,7 @@ class Corpus:
             return [_pair_on_the_fly(picture, scale, self._ready(picture, scale)) for picture in self.train]
         return self._pairs(self.train, scale)
 
-    def holdout_pairs(self, scale: int) -> list[Pair]:
+    def holdout_pairs(self, scale: float) -> list[Pair]:
         """The held-out pictures with their small versions, packed or made; these can be written to.
 
         Raises:
@@ -81,14 +82,14 @@ class Corpus:
         pairs = self._pairs(self.holdout, scale)
         return [Pair(pair.name, pair.lr.copy(), pair.hr) for pair in pairs]
 
-    def _pairs(self, pictures: Sequence[Picture], scale: int) -> list[Pair]:
+    def _pairs(self, pictures: Sequence[Picture], scale: float) -> list[Pair]:
         ready = [self._ready(picture, scale) for picture in pictures]
         many = sum(lr is None for lr in ready) >= _MANY
         both = list(zip(pictures, ready, strict=True))
         shown = track("making LR pictures", both, len(both)) if many else both
         return [_pair(picture, scale, lr) for picture, lr in shown]
 
-    def _ready(self, picture: Picture, scale: int) -> NDArray[np.uint8] | None:
+    def _ready(self, picture: Picture, scale: float) -> NDArray[np.uint8] | None:
         if self.small is None or self.small.scale != scale:
             return None
         return self.small.by_name.get(picture.name)
@@ -215,22 +216,22 @@ def _members(family: Family, packs: Packs) -> Iterator[Member]:
 
 
 def _check_small(
-    pictures: Sequence[Picture], small: Mapping[str, NDArray[np.uint8]], scale: int, where: Path
+    pictures: Sequence[Picture], small: Mapping[str, NDArray[np.uint8]], scale: float, where: Path
 ) -> None:
     for picture in pictures:
         lr, (height, width) = small.get(picture.name), picture.rgb.shape[:2]
-        if lr is not None and lr.shape[:2] != (height // scale, width // scale):
+        if lr is not None and lr.shape[:2] != (to_lr(height, scale), to_lr(width, scale)):
             what = f"{picture.name} has {picture.size} pixels, its LR picture {lr.shape[1]}x{lr.shape[0]}"
             fix = "delete the folder and prepare the corpus again"
             raise InputError(what, where=where, fix=fix)
 
 
-def _pair(picture: Picture, scale: int, lr: NDArray[np.uint8] | None) -> Pair:
+def _pair(picture: Picture, scale: float, lr: NDArray[np.uint8] | None) -> Pair:
     hr = crop_to_multiple(picture.rgb, scale)
     return Pair(picture.name, downscale(hr, scale) if lr is None else lr, hr)
 
 
-def _pair_on_the_fly(picture: Picture, scale: int, lr: NDArray[np.uint8] | None) -> Pair:
+def _pair_on_the_fly(picture: Picture, scale: float, lr: NDArray[np.uint8] | None) -> Pair:
     hr = crop_to_multiple(picture.rgb, scale)
     made = cast(NDArray[np.uint8], SmallOnTheFly(hr, scale))
     return Pair(picture.name, made if lr is None else lr, hr)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from pipersr_build.data.resize import crop_to_multiple, downscale
+from pipersr_build.scales import ratio, to_hr, to_lr
 
 _MARGIN = 2  # LR pixels: bicubic looks 2 * scale HR pixels far when it reduces
 
@@ -26,10 +27,10 @@ class SmallOnTheFly:
     dtype = np.dtype(np.uint8)
     ndim = 3
 
-    def __init__(self, hr: NDArray[np.uint8], scale: int) -> None:
+    def __init__(self, hr: NDArray[np.uint8], scale: float) -> None:
         self._hr, self._scale = crop_to_multiple(hr, scale), scale
         height, width = self._hr.shape[:2]
-        self.shape = (height // scale, width // scale, 3)
+        self.shape = (to_lr(height, scale), to_lr(width, scale), 3)
         self.size = self.shape[0] * self.shape[1] * 3
 
     def __getitem__(self, part: tuple[slice, slice]) -> NDArray[np.uint8]:
@@ -49,5 +50,8 @@ class SmallOnTheFly:
         start, stop, step = place.indices(length)
         if step != 1:
             raise IndexError("only slices without steps")
-        first, last = max(0, start - _MARGIN), min(length, stop + _MARGIN)
-        return slice(first * self._scale, last * self._scale), slice(start - first, stop - first)
+        unit = ratio(self._scale)[1]
+        first = max(0, start - _MARGIN) // unit * unit
+        last = min(length, -(-(stop + _MARGIN) // unit) * unit)
+        hr = slice(to_hr(first, self._scale), to_hr(last, self._scale))
+        return hr, slice(start - first, stop - first)

@@ -15,6 +15,7 @@ from pipersr_build.data.images import load_rgb
 from pipersr_build.data.packed import digest_of
 from pipersr_build.data.resize import downscale
 from pipersr_build.errors import InputError
+from pipersr_build.scales import ratio
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Recipe:
 
     reductions: tuple[float, ...] = ()
     least: int = 1
-    scale: int | None = None
+    scale: float | None = None
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,9 @@ def _reduced_size(factor: float, height: int, width: int) -> tuple[int, int]:
     return round(height * factor), round(width * factor)
 
 
-def has_small(scale: int, height: int, width: int) -> bool:
+def has_small(scale: float, height: int, width: int) -> bool:
     """Whether a picture is large enough to have a small version."""
-    return min(height, width) >= scale
+    return min(height, width) >= ratio(scale)[0]
 
 
 def reduced_name(name: str, factor: float) -> str:
@@ -138,6 +139,6 @@ def reduced_origin(sha256: str, factor: float) -> str:
     return f"lanczos {factor:g} of {sha256}"
 
 
-def small_origin(sha256: str, scale: int) -> str:
+def small_origin(sha256: str, scale: float) -> str:
     """What a small version is made from, and how."""
-    return f"bicubic 1/{scale} of {sha256}"
+    return f"bicubic 1/{scale:g} of {sha256}"

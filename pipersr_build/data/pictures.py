@@ -30,7 +30,7 @@ class Pair:
     hr: NDArray[np.uint8]
 
 
-def make_pair(picture: Picture, scale: int) -> Pair:
+def make_pair(picture: Picture, scale: float) -> Pair:
     """Crop a picture to a multiple of `scale` and reduce it as the field does (`resize.downscale`).
 
     Raises:

@@ -17,6 +17,7 @@ from torch import Tensor
 from pipersr_build.data.places import Places
 from pipersr_build.data.sampler import PatchSampler
 from pipersr_build.errors import InputError, MachineError
+from pipersr_build.scales import to_hr
 
 Progress = Callable[[int, int, str], None]  # pictures copied (LR and HR count alike), in all, the last
 
@@ -31,7 +32,7 @@ class Shelf:
     offsets: NDArray[np.int64]
     widths: NDArray[np.int64]
 
-    def grids(self, places: Places, edge: int, zoom: int) -> NDArray[np.int64]:
+    def grids(self, places: Places, edge: int, zoom: float) -> NDArray[np.int64]:
         """Start, down and right of each patch, shape B, 3.
 
         Args:
@@ -40,7 +41,8 @@ class Shelf:
             zoom: pixels on this shelf per LR pixel.
         """
         width = self.widths[places.picture]
-        corner = self.offsets[places.picture] + places.top * zoom * width + places.left * zoom
+        top, left = to_hr(places.top, zoom), to_hr(places.left, zoom)
+        corner = self.offsets[places.picture] + top * width + left
         transposed, flipped, mirrored = ((places.turn & bit).astype(bool) for bit in (4, 2, 1))
         down, right = np.where(transposed, 1, width), np.where(transposed, width, 1)
         start = corner + (edge - 1) * (down * flipped + right * mirrored)
@@ -89,9 +91,10 @@ class ResidentSampler:
         """As `PatchSampler.batch`, on the device."""
         places = self.host.places(step, rank, world)
         edge, scale = self.host.patch_lr, self.host.scale
-        grids = [self._lr.grids(places, edge, 1), self._hr.grids(places, edge * scale, scale)]
+        hr_edge = to_hr(edge, scale)
+        grids = [self._lr.grids(places, edge, 1), self._hr.grids(places, hr_edge, scale)]
         lr, hr = torch.from_numpy(np.stack(grids)).to(self.device, non_blocking=True)
-        return self._tensor(self._lr.take(lr, edge)), self._tensor(self._hr.take(hr, edge * scale))
+        return self._tensor(self._lr.take(lr, edge)), self._tensor(self._hr.take(hr, hr_edge))
 
     def _tensor(self, patches: Tensor) -> Tensor:
         """B, 3, H, W in [0, 1]. By a tensor: torch turns a plain 255 into a multiplication on GPUs."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipersr_build.data.images import check_rgb
 from pipersr_build.errors import InputError
+from pipersr_build.scales import ratio, to_hr, to_lr
 
 _KERNEL_WIDTH = 4.0
 _COLUMNS = 64  # computed together: few enough to stay in the processor's cache
@@ -75,39 +76,39 @@ def contributions(
     return weights[:, used], indices[:, used]
 
 
-def crop_to_multiple(image: Pixels, scale: int) -> Pixels:
-    """Cut rows at the bottom and columns at the right until both sizes are multiples of `scale`.
+def crop_to_multiple(image: Pixels, scale: float) -> Pixels:
+    """Cut rows at the bottom and columns at the right until LR pixels fill it: multiples of a whole `scale`.
 
     Raises:
         InputError: nothing would be left.
     """
-    height, width = (length - length % scale for length in image.shape[:2])
+    multiple = ratio(scale)[0]
+    height, width = (length - length % multiple for length in image.shape[:2])
     if height == 0 or width == 0:
         raise InputError(
-            f"an image of {image.shape[1]}x{image.shape[0]} pixels cannot be reduced {scale} times",
+            f"an image of {image.shape[1]}x{image.shape[0]} pixels cannot be reduced {scale:g} times",
             fix="use a larger image",
         )
     return image[:height, :width]
 
 
-def downscale(hr: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+def downscale(hr: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     """The field's LR picture of an HR picture, both uint8 of shape height, width, 3.
 
-    `hr` is cropped to a multiple of `scale`, then reduced as by MATLAB's
-    `imresize(hr, 1/scale, 'bicubic')`.
+    `hr` is cropped (`crop_to_multiple`), then reduced as by MATLAB's `imresize(hr, 1/scale, 'bicubic')`.
 
     Raises:
         InputError: `hr` is smaller than `scale` pixels.
     """
     check_rgb(hr)
     cropped = crop_to_multiple(hr, scale)
-    return imresize(cropped, size=(cropped.shape[0] // scale, cropped.shape[1] // scale))
+    return imresize(cropped, size=(to_lr(cropped.shape[0], scale), to_lr(cropped.shape[1], scale)))
 
 
-def upscale_bicubic(lr: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+def upscale_bicubic(lr: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
     """A picture enlarged by MATLAB's bicubic, the baseline; uint8 of shape height, width, 3."""
     check_rgb(lr)
-    return imresize(lr, size=(lr.shape[0] * scale, lr.shape[1] * scale))
+    return imresize(lr, size=(to_hr(lr.shape[0], scale), to_hr(lr.shape[1], scale)))
 
 
 def _geometry(

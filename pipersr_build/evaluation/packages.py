@@ -18,7 +18,7 @@ from pipersr_build.mil.interpreter import Interpreter
 from pipersr_build.mil.package import Feature, Package
 from pipersr_build.mil.values import Semantics
 from pipersr_build.runtime.tiling import upscale_tiled
-from pipersr_build.runtime.upscaler import halo, package_scale, package_upscaler
+from pipersr_build.runtime.upscaler import halo, package_scale, package_upscaler, whole_or_half
 
 _FLOATS = ("fp16", "fp32")
 
@@ -28,7 +28,7 @@ class Method:
     """A package ready to be evaluated: what it does, to which size of tile (height, width), how large."""
 
     upscale: Upscale
-    scale: int
+    scale: float
     contract: Literal["image", "video"]
     tile: tuple[int, int]
 
@@ -40,7 +40,7 @@ class _Frames:
     source: Feature
     result: Feature
     size: tuple[int, int]
-    scale: int
+    scale: float
 
 
 def open_method(package: Package, semantics: Semantics = "fp16") -> Method:
@@ -57,7 +57,7 @@ def open_method(package: Package, semantics: Semantics = "fp16") -> Method:
     else:
         frames = _frames(package)
         method = Method(_frame_upscaler(package, frames, semantics), frames.scale, "video", frames.size)
-    if method.scale < 2:
+    if method.scale <= 1:
         raise InputError("the package does not enlarge pictures", where=package.path)
     return method
 
@@ -74,7 +74,7 @@ def _frames(package: Package) -> _Frames:
             fix="evaluate an image package (image_128.mlpackage) or a video package (video_360p.mlpackage)",
         )
     (*_, height, width), (*_, out_height, out_width) = shapes
-    scale = out_height // height
+    scale = whole_or_half(height, out_height)
     if (out_height, out_width) != (scale * height, scale * width):
         sizes = f"{width}x{height} -> {out_width}x{out_height}"
         raise InputError(f"the package's frame {sizes} is not an enlargement", where=package.path)

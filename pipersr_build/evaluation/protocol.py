@@ -4,6 +4,7 @@ The protocol alone moves a result by tenths of a dB, so every number carries its
 protocols take 8-bit RGB that was rounded (not cut), and leave out `scale` pixels at each side.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -67,9 +68,9 @@ def protocols_named(name: str) -> list[Protocol]:
     return list(PROTOCOLS.values()) if name == "all" else [protocol_named(name)]
 
 
-def least_size(scale: int) -> int:
+def least_size(scale: float) -> int:
     """The smallest height and width that can be compared: the SSIM window and what is left out."""
-    return SSIM_WINDOW + 2 * scale
+    return SSIM_WINDOW + 2 * math.ceil(scale)
 
 
 def luma(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -86,7 +87,7 @@ def luma(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def compare(
-    sr: NDArray[np.uint8], hr: NDArray[np.uint8], protocol: Protocol | str, scale: int
+    sr: NDArray[np.uint8], hr: NDArray[np.uint8], protocol: Protocol | str, scale: float
 ) -> tuple[float, float]:
     """PSNR in dB (infinite where the two are equal) and SSIM of a picture against the truth.
 
@@ -94,7 +95,7 @@ def compare(
         sr: the picture to judge, uint8 of shape height, width, 3.
         hr: the truth, of the same shape.
         protocol: one of `PROTOCOLS` or its name.
-        scale: pixels left out at each side.
+        scale: pixels left out at each side; rounded up.
 
     Raises:
         InputError: the shapes differ, or are smaller than the SSIM window and what is left out, or
@@ -105,17 +106,20 @@ def compare(
     return psnr(a, b), ssim(a, b)
 
 
-def compare_psnr(sr: NDArray[np.uint8], hr: NDArray[np.uint8], protocol: Protocol | str, scale: int) -> float:
+def compare_psnr(
+    sr: NDArray[np.uint8], hr: NDArray[np.uint8], protocol: Protocol | str, scale: float
+) -> float:
     """The PSNR of `compare` alone, at a tenth of its cost: for validation during training."""
     return psnr(*_compared(sr, hr, protocol, scale))
 
 
 def _compared(
-    sr: NDArray[np.uint8], hr: NDArray[np.uint8], protocol: Protocol | str, scale: int
+    sr: NDArray[np.uint8], hr: NDArray[np.uint8], protocol: Protocol | str, scale: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     protocol = protocol_named(protocol) if isinstance(protocol, str) else protocol
     _check(sr, hr, scale)
-    kept = (slice(scale, sr.shape[0] - scale), slice(scale, sr.shape[1] - scale))
+    out = math.ceil(scale)
+    kept = (slice(out, sr.shape[0] - out), slice(out, sr.shape[1] - out))
     return planes(sr[kept], protocol), planes(hr[kept], protocol)
 
 
@@ -158,7 +162,7 @@ def ssim(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     )
 
 
-def _check(sr: NDArray[np.uint8], hr: NDArray[np.uint8], scale: int) -> None:
+def _check(sr: NDArray[np.uint8], hr: NDArray[np.uint8], scale: float) -> None:
     for rgb in (sr, hr):
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
             raise ValueError(

@@ -54,7 +54,7 @@ def _row(row: dict[str, str]) -> Published:
     )
 
 
-def measured(network: str, dataset: str, scale: int, protocol: str) -> Published | None:
+def measured(network: str, dataset: str, scale: float, protocol: str) -> Published | None:
     """A network's score under one of our protocols, if the table has it."""
     for row in load_published(dataset):
         if (row.network, row.scale, row.protocol) == (network, scale, protocol):
@@ -82,7 +82,7 @@ def against_published(rows: Sequence[Quality]) -> list[Difference]:
     return [difference for difference in found if difference is not None]
 
 
-def _key(row: Quality) -> tuple[str, int, str]:
+def _key(row: Quality) -> tuple[str, float, str]:
     return row.dataset, row.scale, row.protocol
 
 

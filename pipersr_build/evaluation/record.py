@@ -17,7 +17,7 @@ class Subject(Record):
 
     name: str = Field(description="as in the quality records")
     kind: Kind
-    scale: int
+    scale: int | float
     parameters: int | None = Field(
         description="elements of its weights, branches collapsed; None for bicubic"
     )
@@ -30,7 +30,7 @@ class Pictures(Record):
     """A test set as it was read."""
 
     name: str
-    scale: int
+    scale: int | float
     count: int
     lr: Literal["shipped", "made"] = Field(description="whether the small pictures were read or made")
 

@@ -16,6 +16,7 @@ from pipersr_build.data.resize import crop_to_multiple, upscale_bicubic
 from pipersr_build.errors import InputError
 from pipersr_build.evaluation.protocol import Protocol, compare, least_size, protocol_named
 from pipersr_build.evidence import ImageQuality, Quality
+from pipersr_build.scales import ratio, to_hr
 
 Upscale = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 Progress = Callable[[int, int, str], None]  # pictures done, pictures in all, the one just done
@@ -28,7 +29,7 @@ class TestSet:
     __test__ = False  # pytest: this is no test
 
     name: str
-    scale: int
+    scale: float
     pictures: list[Pair]
     lr: Literal["shipped", "made"]
 
@@ -44,7 +45,7 @@ def find_test_sets(folder: Path) -> list[Path]:
 
 
 def load_test_set(
-    folder: Path, scale: int, name: str | None = None, progress: Progress | None = None
+    folder: Path, scale: float, name: str | None = None, progress: Progress | None = None
 ) -> TestSet:
     """Read `folder/HR` with `folder/LRx<scale>`; without the latter the small pictures are made.
 
@@ -52,13 +53,13 @@ def load_test_set(
     is called as the folder unless a name is given. For the rest see `load_folders`.
     """
     folder = Path(folder)
-    small = folder / f"LRx{scale}"
+    small = folder / f"LRx{scale:g}"
     name = name or folder.resolve().name
     return load_folders(_hr_folder(folder), small if small.is_dir() else None, scale, name, progress)
 
 
 def load_folders(
-    hr: Path, lr: Path | None, scale: int, name: str | None = None, progress: Progress | None = None
+    hr: Path, lr: Path | None, scale: float, name: str | None = None, progress: Progress | None = None
 ) -> TestSet:
     """Read true pictures and their small ones; with `lr` None the small ones are made.
 
@@ -81,7 +82,7 @@ def load_folders(
     return TestSet(name or _name_of(hr), scale, pictures, "made" if lr is None else "shipped")
 
 
-def bicubic(scale: int) -> Upscale:
+def bicubic(scale: float) -> Upscale:
     """MATLAB's bicubic as a method to evaluate: the baseline of every table."""
     return partial(upscale_bicubic, scale=scale)
 
@@ -90,7 +91,7 @@ def evaluate(
     upscale: Upscale,
     pictures: Sequence[Pair],
     protocol: Protocol | str,
-    scale: int,
+    scale: float,
     subject: str,
     dataset: str,
     progress: Progress | None = None,
@@ -103,7 +104,7 @@ def evaluate_under(
     upscale: Upscale,
     pictures: Sequence[Pair],
     protocols: Sequence[Protocol | str],
-    scale: int,
+    scale: float,
     subject: str,
     dataset: str,
     progress: Progress | None = None,
@@ -139,7 +140,7 @@ def evaluate_under(
 
 
 def _quality(
-    subject: str, dataset: str, protocol: Protocol, scale: int, images: Sequence[ImageQuality]
+    subject: str, dataset: str, protocol: Protocol, scale: float, images: Sequence[ImageQuality]
 ) -> Quality:
     return Quality(
         subject=subject,
@@ -152,7 +153,7 @@ def _quality(
     )
 
 
-def _scores(upscale: Upscale, pair: Pair, protocols: Sequence[Protocol], scale: int) -> list[ImageQuality]:
+def _scores(upscale: Upscale, pair: Pair, protocols: Sequence[Protocol], scale: float) -> list[ImageQuality]:
     with _where(pair.name):
         sr = upscale(pair.lr)
         found = [compare(sr, pair.hr, protocol, scale) for protocol in protocols]
@@ -194,11 +195,11 @@ def _by_stem(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _partners(truth: dict[str, Path], small: dict[str, Path], lr: Path, scale: int) -> dict[str, Path]:
+def _partners(truth: dict[str, Path], small: dict[str, Path], lr: Path, scale: float) -> dict[str, Path]:
     """The small pictures by their true pictures' names; every picture must have its partner."""
     found: dict[str, Path] = {}
     for stem, path in small.items():
-        short = stem.removesuffix(f"x{scale}")
+        short = stem.removesuffix(f"x{scale:g}")
         name = short if stem not in truth and short in truth else stem
         if name not in truth:
             raise _alone(path, "the HR folder")
@@ -217,19 +218,19 @@ def _alone(path: Path, other: object) -> InputError:
     return InputError(what, where=path, fix="add the partner or remove the image")
 
 
-def _load_pair(stem: str, small: Path | None, truth: Path, scale: int) -> Pair:
+def _load_pair(stem: str, small: Path | None, truth: Path, scale: float) -> Pair:
     with _where(truth):
         hr = np.ascontiguousarray(crop_to_multiple(load_rgb(truth), scale))
         pair = make_pair(Picture(stem, hr), scale) if small is None else Pair(stem, load_rgb(small), hr)
-        if small is not None and hr.shape != (pair.lr.shape[0] * scale, pair.lr.shape[1] * scale, 3):
+        if small is not None and hr.shape != (*(to_hr(length, scale) for length in pair.lr.shape[:2]), 3):
             what = (
-                f"the true picture has {_size(hr)} pixels (cropped to a multiple of {scale}), "
-                f"not {scale} times the small one's {_size(pair.lr)}"
+                f"the true picture has {_size(hr)} pixels (cropped to a multiple of {ratio(scale)[0]}), "
+                f"not {scale:g} times the small one's {_size(pair.lr)}"
             )
             raise InputError(what, fix=f"check {small} or remove both; or choose a subject of its scale")
         least = least_size(scale)
         if min(hr.shape[:2]) < least:
-            what = f"the picture has {_size(hr)} pixels, the protocols need {least}x{least} at {scale}x"
+            what = f"the picture has {_size(hr)} pixels, the protocols need {least}x{least} at {scale:g}x"
             raise InputError(what, fix="remove it or use a larger picture")
     return pair
 

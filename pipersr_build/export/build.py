@@ -10,7 +10,8 @@ from torch import nn
 from pipersr_build.config import ExportConfig
 from pipersr_build.errors import InputError
 from pipersr_build.export.contracts import Contract
-from pipersr_build.export.convert import convert, trace
+from pipersr_build.export.convert import TRACE_SIZE, convert, state_channels, trace
+from pipersr_build.export.refusals import naming_the_operation
 from pipersr_build.export.sizes import parse_sizes
 from pipersr_build.export.write import write_package
 
@@ -40,26 +41,40 @@ def build(
     deployment: str,
     title: str,
     metadata: dict[str, str],
+    rewrite: bool = True,
 ) -> Iterator[tuple[Contract, Path]]:
     """Convert a deploy network once per contract and write the packages into `folder`.
+
+    With `rewrite`, graph passes replace what the Neural Engine refuses by exact equivalents; see `passes`.
 
     Yields:
         each contract and its package, as soon as it is written.
     """
-    traced: dict[str, Any] = {}
+    traced: dict[tuple[str, int, int], Any] = {}
     for contract in wanted:
-        if contract.kind not in traced:
-            traced[contract.kind] = trace(network, contract.kind)
-        model = convert(traced[contract.kind], contract, deployment=deployment)
+        size = _trace_size(network, contract)
+        with naming_the_operation(title):
+            if (contract.kind, *size) not in traced:
+                traced[contract.kind, *size] = trace(network, contract.kind, size)
+            one = traced[contract.kind, *size]
+            state = state_channels(network)
+            model = convert(one, contract, deployment=deployment, rewrite=rewrite, state=state)
         path = folder / f"{contract.name}.mlpackage"
         write_package(model, path, f"{title}, {contract.kind} {contract.width}x{contract.height}", metadata)
         yield contract, path
+
+
+def _trace_size(network: nn.Module, contract: Contract) -> tuple[int, int]:
+    """The height and width at which a network is traced for a contract."""
+    fixed = getattr(network, "fixed_size", False)
+    return (contract.height, contract.width) if fixed else (TRACE_SIZE, TRACE_SIZE)
 
 
 def build_for_census(network: nn.Module, folder: Path, deployment: str, io: type[np.generic]) -> Path:
     """Write a small tensor package of `network` as it is, to count its operations."""
     path = folder / f"census_{io.__name__}.mlpackage"
     contract = Contract("video", "census", CENSUS_SIZE, CENSUS_SIZE)
-    model = convert(trace(network, "video"), contract, deployment=deployment, tensor_dtype=io)
+    traced = trace(network, "video", _trace_size(network, contract))
+    model = convert(traced, contract, deployment=deployment, tensor_dtype=io)
     write_package(model, path, "operation census", {})
     return path

@@ -6,6 +6,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 INPUT, OUTPUT = "lr", "sr"
+PREVIOUS, NEXT = "previous", "next"  # the state of a network that remembers the frame before
 
 
 @dataclass(frozen=True)
@@ -14,6 +15,8 @@ class Contract:
 
     `image`: RGB, 8 bits, 0-255, in and out, for any picture by tiling.
     `video`: one Float16 tensor 1, 3, H, W in [0, 1] in, one of 1, 3, scale H, scale W out; no casts.
+    Of a network with `state_channels` also the state, Float16 1, state channels, H, W, in and out: what came
+    out with one frame goes in with the next. Zeros say that there is no frame before.
     """
 
     kind: Literal["image", "video"]

@@ -1,7 +1,7 @@
 """Convert a deploy network to an ML program with coremltools."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,15 +11,22 @@ from torch import nn
 
 from pipersr_build import quiet
 from pipersr_build.errors import InputError
-from pipersr_build.export.contracts import INPUT, OUTPUT, Contract, ImageNetwork
+from pipersr_build.export import passes
+from pipersr_build.export.contracts import INPUT, NEXT, OUTPUT, PREVIOUS, Contract, ImageNetwork
 
 TRACE_SIZE = 16  # networks of this field do not look at their input's size, so a small trace serves all
 
 
-def trace(network: nn.Module, kind: str) -> torch.jit.ScriptModule:
-    """Trace a network in evaluation mode for a contract of `kind`; the trace serves every size."""
+def trace(
+    network: nn.Module, kind: str, size: tuple[int, int] = (TRACE_SIZE, TRACE_SIZE)
+) -> torch.jit.ScriptModule:
+    """Trace a network in evaluation mode for a contract of `kind`.
+
+    The trace serves every size, unless the network has a true `fixed_size`: then it serves `size`, which is
+    height, width, alone. A network with `state_channels` is traced as a function of frame and state.
+    """
     wrapped = ImageNetwork(network) if kind == "image" else network
-    example = torch.zeros(1, 3, TRACE_SIZE, TRACE_SIZE)
+    example = tuple(torch.zeros(1, channels, *size) for channels in (3, *state_channels(network)))
     with torch.inference_mode(False), torch.no_grad(), quiet.conversion():
         return torch.jit.trace(wrapped.eval(), example, check_trace=False)  # type: ignore[no-any-return, no-untyped-call]
 
@@ -31,6 +38,8 @@ def convert(
     deployment: str = "macOS13",
     tensor_dtype: type[np.generic] = np.float16,
     fold_in_converter: bool = False,
+    rewrite: bool = True,
+    state: Sequence[int] = (),
 ) -> Any:
     """Convert a traced network to a coremltools `MLModel` with fp16 arithmetic.
 
@@ -41,18 +50,23 @@ def convert(
         tensor_dtype: of a video package's input and output; float32 adds two casts.
         fold_in_converter: leave coremltools' own batch-norm folding on. Off, the operation counts
             are of the network and not of a pass.
+        rewrite: replace what the Neural Engine refuses or does badly by exact equivalents; see `passes`.
+        state: the channels of the network's state; see `state_channels`. For video packages only.
     """
     ct = quiet.coremltools()
     pipeline = ct.PassPipeline.DEFAULT
     if not fold_in_converter:
         pipeline.remove_passes({"common::fuse_conv_batchnorm"})
+    if rewrite:
+        passes.add_to(pipeline)
     shape = (1, 3, contract.height, contract.width)
     if contract.kind == "image":
         inputs = [ct.ImageType(INPUT, shape=shape, color_layout=ct.colorlayout.RGB)]
         outputs = [ct.ImageType(OUTPUT, color_layout=ct.colorlayout.RGB)]
     else:
         inputs = [ct.TensorType(INPUT, shape=shape, dtype=tensor_dtype)]
-        outputs = [ct.TensorType(OUTPUT, dtype=tensor_dtype)]
+        inputs += [ct.TensorType(PREVIOUS, shape=(1, n, *shape[2:]), dtype=tensor_dtype) for n in state]
+        outputs = [ct.TensorType(name, dtype=tensor_dtype) for name in (OUTPUT, *[NEXT] * len(state))]
     with quiet.conversion(), _full_disk_explained():
         return ct.convert(
             traced,
@@ -64,6 +78,12 @@ def convert(
             pass_pipeline=pipeline,
             skip_model_load=True,  # loading compiles for the ANE: that is the placement check's business
         )
+
+
+def state_channels(network: nn.Module) -> tuple[int, ...]:
+    """How many channels the network's state has, for its one state; empty where it has none."""
+    channels: int = getattr(network, "state_channels", 0)
+    return (channels,) if channels else ()
 
 
 @contextmanager

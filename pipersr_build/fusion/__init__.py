@@ -2,7 +2,7 @@
 
 from pipersr_build.fusion.batch_norm import fold_batch_norms
 from pipersr_build.fusion.branches import collapse_branches, expand_branches
-from pipersr_build.fusion.deploy import count_batch_norms, deploy
+from pipersr_build.fusion.deploy import count_batch_norms, to_deploy
 from pipersr_build.fusion.insertion import insert_batch_norms
 from pipersr_build.fusion.proof import Proof, prove_equal
 
@@ -10,9 +10,9 @@ __all__ = [
     "Proof",
     "collapse_branches",
     "count_batch_norms",
-    "deploy",
     "expand_branches",
     "fold_batch_norms",
     "insert_batch_norms",
     "prove_equal",
+    "to_deploy",
 ]

@@ -1,11 +1,13 @@
 """Fold batch norms into the convolutions before them."""
 
 import copy
+from collections import Counter
 
 import torch
+import torch.fx
 from torch import nn
 
-from pipersr_build.models.branches import RepConv2d
+from pipersr_build.models.collapsible import Collapsible
 
 
 def fold_batch_norms(network: nn.Module) -> tuple[nn.Module, int]:
@@ -13,14 +15,18 @@ def fold_batch_norms(network: nn.Module) -> tuple[nn.Module, int]:
 
     BN(conv(x)) with running mean m, variance v, gain g and offset b is the convolution with weights
     w g/sqrt(v + eps) and bias (c - m) g/sqrt(v + eps) + b (Ioffe & Szegedy 2015, section 3.1). A
-    batch norm is folded where it is the only consumer of a convolution's result; others stay. The
-    arithmetic is float64 whatever the network's type, so that folding adds one rounding only.
+    batch norm is folded where it is the only consumer of a convolution's result and both are called
+    once; others stay. What `torch.fx` cannot trace (control flow that depends on the input) is looked
+    into part by part. The arithmetic is float64 whatever the network's type, so that folding adds one
+    rounding only.
 
     Raises:
         ValueError: a batch norm has no running statistics, or the convolutions still have branches.
     """
-    if any(isinstance(module, RepConv2d) for module in network.modules()):
-        raise ValueError("branches must be collapsed before batch norms are folded: fusion.deploy does both")
+    if any(isinstance(module, Collapsible) for module in network.modules()):
+        raise ValueError(
+            "branches must be collapsed before batch norms are folded: fusion.to_deploy does both"
+        )
     folded = copy.deepcopy(network).eval()
     pairs = _convolution_batch_norm_pairs(folded)
     for convolution, batch_norm in pairs:
@@ -29,19 +35,34 @@ def fold_batch_norms(network: nn.Module) -> tuple[nn.Module, int]:
     return folded, len(pairs)
 
 
-def _convolution_batch_norm_pairs(network: nn.Module) -> list[tuple[str, str]]:
+def _convolution_batch_norm_pairs(network: nn.Module, prefix: str = "") -> list[tuple[str, str]]:
     """Names of (convolution, batch norm) where the second alone consumes the first."""
-    graph = torch.fx.symbolic_trace(network).graph
-    pairs = []
+    if not any(isinstance(module, nn.BatchNorm2d) for module in network.modules()):
+        return []
+    try:
+        graph = torch.fx.symbolic_trace(copy.deepcopy(network)).graph  # a forward may keep its stand-in
+    except Exception:  # whatever a forward does with a stand-in for its input: see the parts
+        parts = network.named_children()
+        return [
+            pair for name, part in parts for pair in _convolution_batch_norm_pairs(part, f"{prefix}{name}.")
+        ]
+    return [(f"{prefix}{first}", f"{prefix}{second}") for first, second in _pairs(network, graph)]
+
+
+def _pairs(network: nn.Module, graph: torch.fx.Graph) -> list[tuple[str, str]]:
+    """As `_convolution_batch_norm_pairs`, in a graph of calls."""
+    calls = Counter(str(node.target) for node in graph.nodes if node.op == "call_module")
+    found = []
     for node in graph.nodes:
         source = node.args[0] if node.op == "call_module" and node.args else None
         if not isinstance(source, torch.fx.Node) or source.op != "call_module" or len(source.users) != 1:
             continue
         names = (str(source.target), str(node.target))
         first, second = map(network.get_submodule, names)
-        if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-            pairs.append(names)
-    return pairs
+        once = calls[names[0]] == calls[names[1]] == 1
+        if once and isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+            found.append(names)
+    return found
 
 
 @torch.no_grad()

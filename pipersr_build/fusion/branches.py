@@ -5,20 +5,35 @@ import copy
 from torch import nn
 
 from pipersr_build.fusion.described import described
-from pipersr_build.models.branches import RepConv2d, expand
+from pipersr_build.models.branches import expand
+from pipersr_build.models.collapsible import Collapsible
 
 
 def collapse_branches(network: nn.Module) -> nn.Module:
-    """Return a copy of `network` whose branched convolutions are plain ones with the summed kernels.
+    """Return a copy of `network` in which every `Collapsible` is the simpler module that it equals.
 
-    The copy keeps its mode and its batch norms; its configuration says branches=plain. A branched
-    convolution computes with the same sum, so that collapsing loses nothing in the network's own type.
+    The copy keeps its mode and its batch norms; its configuration says branches=plain, where it has
+    such a setting. A module that stands in several places is one module afterwards too.
     """
     collapsed = copy.deepcopy(network)
-    for name, module in list(collapsed.named_modules()):
-        if isinstance(module, RepConv2d):
-            collapsed.set_submodule(name, module.collapse())
+    if isinstance(collapsed, Collapsible):
+        return collapsed.collapse()
+    made: dict[nn.Module, nn.Module] = {}
+    for name, module in _outermost(collapsed):
+        if module not in made:
+            made[module] = module.collapse()
+        collapsed.set_submodule(name, made[module])
     return described(collapsed, branches="plain")
+
+
+def _outermost(network: nn.Module) -> list[tuple[str, Collapsible]]:
+    """The collapsible modules that are not inside another one, by every name that they have."""
+    found: list[tuple[str, Collapsible]] = []
+    for name, module in network.named_modules(remove_duplicate=False):
+        inside = any(name.startswith(f"{outer}.") for outer, _ in found)
+        if isinstance(module, Collapsible) and not inside:
+            found.append((name, module))
+    return found
 
 
 def expand_branches(network: nn.Module, kind: str) -> nn.Module:

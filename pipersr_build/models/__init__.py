@@ -6,21 +6,75 @@ from typing import Any
 
 from torch import nn
 
-from pipersr_build.models import pipersr
+from pipersr_build.models import (
+    abpn,
+    ecbsr,
+    edsr,
+    espcn,
+    fsrcnn,
+    imdn,
+    paragonsr2,
+    pipersr,
+    pipersr_control,
+    quicksrnet,
+    rfdn,
+    sesr,
+    span,
+    third_party,
+    xlsr,
+)
 from pipersr_build.models.facts import Facts
 
 
 @dataclass(frozen=True)
 class Family:
-    """How to configure, build and describe the networks of one family."""
+    """How to configure, build and describe the networks of one family.
+
+    Attributes:
+        config: the dataclass of its settings.
+        build: makes the untrained network.
+        facts: describes it.
+        starts: the values of `training.start` that make sense for it (see `models.start`).
+        forms: the values of `training.form` that make sense for it.
+        subpixel: its convolutions before the PixelShuffle, if they alone depend on the scale: training can
+            then begin with weights of another scale (see `models.rescale`).
+    """
 
     config: type[Any]
     build: Callable[[Any], nn.Module]
     facts: Callable[[Any], Facts]
+    starts: tuple[str, ...] = ("nearest",)
+    forms: tuple[str, ...] = ("as_is",)
+    subpixel: tuple[str, ...] = ()
 
 
 FAMILIES: dict[str, Family] = {
-    "pipersr": Family(pipersr.PiperSRConfig, pipersr.PiperSR, pipersr.facts),
+    "pipersr": Family(
+        pipersr.PiperSRConfig,
+        pipersr.PiperSR,
+        pipersr.facts,
+        starts=("nearest", "calibrated", "identity"),
+        forms=("as_is", "frozen", "folded"),
+        subpixel=("tail",),
+    ),
+    "quicksrnet": Family(
+        quicksrnet.QuickSRNetConfig, quicksrnet.QuickSRNet, quicksrnet.facts, subpixel=("tail", "anchor")
+    ),
+    "espcn": Family(espcn.ESPCNConfig, espcn.ESPCN, espcn.facts, subpixel=("tail",)),
+    "fsrcnn": Family(fsrcnn.FSRCNNConfig, fsrcnn.FSRCNN, fsrcnn.facts),
+    "abpn": Family(abpn.ABPNConfig, abpn.ABPN, abpn.facts),
+    "xlsr": Family(xlsr.XLSRConfig, xlsr.XLSR, xlsr.facts, subpixel=("tail",)),
+    "edsr": Family(edsr.EDSRConfig, edsr.EDSR, edsr.facts),
+    "sesr": Family(sesr.SESRConfig, sesr.SESR, sesr.facts),
+    "ecbsr": Family(ecbsr.ECBSRConfig, ecbsr.ECBSR, ecbsr.facts),
+    "span": Family(span.SPANConfig, span.SPAN, span.facts),
+    "imdn": Family(imdn.IMDNConfig, imdn.IMDN, imdn.facts),
+    "rfdn": Family(rfdn.RFDNConfig, rfdn.RFDN, rfdn.facts),
+    "pipersr_control": Family(
+        pipersr_control.PiperSRControlConfig, pipersr_control.PiperSRControl, pipersr_control.facts
+    ),
+    "paragonsr2": Family(paragonsr2.ParagonSR2Config, paragonsr2.ParagonSR2, paragonsr2.facts),
+    "third_party": Family(third_party.ThirdPartyConfig, third_party.build, third_party.facts),
 }
 
 

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
+from pipersr_build.models.collapsible import Collapsible
+
 FILTERS = (  # ECBSR's: horizontal and vertical Sobel, Laplacian
     ((1.0, 0.0, -1.0), (2.0, 0.0, -2.0), (1.0, 0.0, -1.0)),
     ((1.0, 2.0, 1.0), (0.0, 0.0, 0.0), (-1.0, -2.0, -1.0)),
@@ -136,7 +138,7 @@ BESIDE: dict[str, Callable[[int, int], dict[str, Branch]]] = {
 }
 
 
-class RepConv2d(nn.Module):
+class RepConv2d(Collapsible):
     """A 3x3 convolution with bias and zero padding, whose kernel is the sum of its branches' kernels.
 
     Args:

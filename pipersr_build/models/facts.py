@@ -7,12 +7,21 @@ from dataclasses import dataclass
 class Facts:
     """Facts about one variant.
 
-    `receptive_radius` is how many LR pixels around an output pixel's source can influence it: the
-    halo that makes tiled output exact. `size_multiple` is what H and W must be divisible by.
+    Attributes:
+        title: what a person calls it.
+        scale: how many times higher and wider the output is.
+        receptive_radius: how many LR pixels around an output pixel's source can influence it: the halo
+            that makes tiled output exact; None where every pixel can (global pooling, attention).
+        size_multiple: what H and W must be divisible by.
+        source: the page or paper that specifies it.
+        channels: of input and output: 3 for RGB, 1 for luma.
+        licence: a note on the licence of the original's code or weights.
     """
 
     title: str
-    scale: int
-    receptive_radius: int
+    scale: float
+    receptive_radius: int | None
     size_multiple: int
     source: str
+    channels: int = 3
+    licence: str = ""

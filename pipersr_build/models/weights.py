@@ -43,7 +43,7 @@ def load_weights(path: str | Path, expected: Any = None) -> Weights:
     """Read weights and build their network.
 
     Args:
-        path: a file that `save_weights` wrote.
+        path: a file that `save_weights` wrote, or weights that others trained (see the room `zoo`).
         expected: the configuration that the weights must belong to; None takes the file's word.
 
     Raises:
@@ -51,18 +51,33 @@ def load_weights(path: str | Path, expected: Any = None) -> Weights:
             non-finite tensors.
     """
     path = Path(path)
+    if (foreign := _third_party(path)) is not None:
+        _check_architecture(foreign.config, expected, path)
+        return foreign
     tensors, about = _read(path)
     config = _config(about, path)
-    if expected is not None and models.describe(expected) != models.describe(config):
-        raise InputError(
-            f"the weights belong to another architecture: {_difference(config, expected)}",
-            where=path,
-            fix="leave out the model overrides, or train weights for this model",
-        )
+    _check_architecture(config, expected, path)
     network = models.build(config)
     _check_tensors(network.state_dict(), tensors, path)
     network.load_state_dict(tensors)
     return Weights(network.eval(), config, about["name"], path, files.sha256(path))
+
+
+def _third_party(path: Path) -> Weights | None:
+    """Weights that others trained, if these are such."""
+    from pipersr_build.zoo import loader  # it knows this module
+
+    _check_kind(path)
+    return loader.load(path) if loader.is_third_party(path) else None
+
+
+def _check_architecture(found: Any, expected: Any, path: Path) -> None:
+    if expected is not None and models.describe(expected) != models.describe(found):
+        raise InputError(
+            f"the weights belong to another architecture: {_difference(found, expected)}",
+            where=path,
+            fix="leave out the model overrides, or train weights for this model",
+        )
 
 
 def describe_weights(path: Path) -> dict[str, Any]:
@@ -136,7 +151,7 @@ def _config(about: dict[str, Any], path: Path) -> Any:
             where=path,
             fix="use the toolkit version that wrote them",
         )
-    wrong = [key for key, value in model.items() if type(value) is not known[key]]
+    wrong = [key for key, value in model.items() if not _is_of(value, known[key])]
     try:
         if wrong:
             raise ValueError(f"model.{wrong[0]} is {model[wrong[0]]!r}")
@@ -145,9 +160,15 @@ def _config(about: dict[str, Any], path: Path) -> Any:
         raise InputError(f"the weights describe no valid network: {error}", where=path) from error
 
 
+def _is_of(value: Any, kind: type) -> bool:
+    """Whether a setting read from JSON has its type; a whole number is good for a fractional one."""
+    return type(value) is kind or (kind is float and type(value) is int)
+
+
 def _difference(found: Any, wanted: Any) -> str:
     ours, theirs = models.describe(found), models.describe(wanted)
-    keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+    named = {**ours, **theirs} if ours["family"] == theirs["family"] else [k for k in ours if k in theirs]
+    keys = [key for key in named if ours.get(key) != theirs.get(key)]
     return ", ".join(f"{key} is {ours.get(key)!r}, asked for {theirs.get(key)!r}" for key in keys)
 
 

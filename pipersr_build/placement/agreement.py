@@ -50,9 +50,13 @@ class Case(BaseModel):
 
 
 class Count(Record):
-    """How many of `total` agree, how many of those as ties, and for how many nothing was predicted."""
+    """How many of `total` agree, how many of those with a tie in them, and how many are not predicted.
+
+    `exact`: how many agree where the device that is named for a tie (the ANE) has to be the chosen one.
+    """
 
     agree: int = 0
+    exact: int = 0
     ties: int = 0
     unknown: int = 0
     total: int = 0
@@ -62,10 +66,11 @@ class Count(Record):
         """Agreeing ÷ all, where no prediction counts as not agreeing; None where there is nothing."""
         return self.agree / self.total if self.total else None
 
-    def plus(self, agrees: bool, *, tie: bool = False, unknown: bool = False) -> "Count":
+    def plus(self, agrees: bool, *, exact: bool = True, tie: bool = False, unknown: bool = False) -> "Count":
         """The count with one more."""
         return Count(
             agree=self.agree + agrees,
+            exact=self.exact + (agrees and exact),
             ties=self.ties + (agrees and tie),
             unknown=self.unknown + unknown,
             total=self.total + 1,
@@ -150,7 +155,8 @@ class _Tally:
         elif case.kind == CONTEXT:
             right = [self._preferred(name, told, ours) for told, ours in found]
             tied = any(ours is not None and ours.verdict == "tie" for _, ours in found)
-            self.cases = self.cases.plus(all(right), tie=tied)
+            exact = all(_same(told, ours) for told, ours in found)
+            self.cases = self.cases.plus(all(right), exact=exact, tie=tied)
         self.whole = self.whole.plus(len(self.differences) == before)
 
     def _supported(self, name: str, told: TrueOperation, ours: OperationPlacement | None) -> None:
@@ -162,10 +168,9 @@ class _Tally:
 
     def _preferred(self, name: str, told: TrueOperation, ours: OperationPlacement | None) -> bool:
         tie = ours is not None and ours.verdict == "tie"
-        device = None if ours is None else ours.preferred
-        same = (device == "ane") == (told.preferred == ENGINE)
-        right = tie or (device is not None and same)
-        self.preferred = self.preferred.plus(right, tie=tie, unknown=device is None)
+        device, same = None if ours is None else ours.preferred, _same(told, ours)
+        right = tie or same
+        self.preferred = self.preferred.plus(right, exact=same, tie=tie, unknown=device is None)
         if not right:
             self._differs(name, told, ours, f"will: predicted {device}, Core ML chose {told.preferred}")
         return right
@@ -188,6 +193,13 @@ class _Tally:
             without_truth=self.without_truth,
             differences=self.differences,
         )
+
+
+def _same(told: TrueOperation, ours: OperationPlacement | None) -> bool:
+    """Whether the predicted device is the chosen one; false without a prediction."""
+    if ours is None or ours.preferred is None:
+        return False
+    return (ours.preferred == "ane") == (told.preferred == ENGINE)
 
 
 def _cases(truth: Path) -> Iterator[Case]:
@@ -237,11 +249,10 @@ def table(record: Agreement) -> str:
         "network: the device of every operation": record.cases,
         "package: all of this": record.whole,
     }
-    lines = ["| agreement | right | of | share | of these exact ties | nothing predicted |"]
-    lines.append("|---|---:|---:|---:|---:|---:|")
+    lines = ["| agreement | right | of | share | of these with a tie | ties as the ANE | not predicted |"]
+    lines.append("|---|---:|---:|---:|---:|---:|---:|")
     for label, count in rows.items():
         share = "–" if count.share is None else f"{100 * count.share:.2f} %"
-        lines.append(
-            f"| {label} | {count.agree} | {count.total} | {share} | {count.ties} | {count.unknown} |"
-        )
+        cells = (label, count.agree, count.total, share, count.ties, count.exact, count.unknown)
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines)

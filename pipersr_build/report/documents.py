@@ -12,6 +12,7 @@ from pipersr_build import files
 from pipersr_build.benchmark import ablation, latency, latency_tables, record, zoo
 from pipersr_build.evaluation import record as evaluations
 from pipersr_build.evidence import Provenance, Training
+from pipersr_build.placement import agreement
 from pipersr_build.report.latency_plot import roofline_plot
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -46,6 +47,12 @@ def bench_table(name: str) -> str:
 def ablation_table() -> str:
     """What each training option is worth."""
     return ablation.table(ablation.load_record(RECORDS / "ablation.json"))
+
+
+def agreement_table() -> str:
+    """Predicted placement against what Core ML decided."""
+    found = agreement.load(RECORDS / "agreement.json")
+    return f"{agreement.table(found)}\n\n{_where(found.provenance)}"
 
 
 def quality_table() -> str:
@@ -136,6 +143,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "bench": partial(bench_table, "bench"),
     "step": partial(bench_table, "step"),
     "ablation": ablation_table,
+    "agreement": agreement_table,
     "latency": latency_table,
     "zoo": zoo_table,
     "latency_claim": claim_table,

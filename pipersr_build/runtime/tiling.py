@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipersr_build.errors import InputError
+from pipersr_build.scales import ratio, to_hr
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def upscale_tiled(
     *,
     tile: tuple[int, int],
     halo: tuple[int, int],
-    scale: int,
+    scale: float,
 ) -> np.ndarray:
     """Upscale a picture with `run`, which upscales pictures of `tile` (height, width).
 
@@ -59,23 +60,26 @@ def upscale_tiled(
         run: upscales one tile.
         tile: its size in LR pixels.
         halo: how far from a cut edge its output cannot be trusted, in LR pixels.
-        scale: HR pixels per LR pixel.
+        scale: HR pixels per LR pixel; at 1.5, tiles are even and begin at even pixels, where its phases do.
 
     Returns:
-        uint8 of shape scale height, scale width, 3.
+        uint8 of shape scale height, scale width, 3; rounded down.
     """
+    unit = ratio(scale)[1]
     height, width = lr.shape[:2]
-    below, right = (max(0, wanted - length) for wanted, length in zip(tile, (height, width), strict=True))
+    rows, columns = (length + -length % unit for length in (height, width))
+    halo = (halo[0] + -halo[0] % unit, halo[1] + -halo[1] % unit)
+    below, right = max(rows, tile[0]) - height, max(columns, tile[1]) - width
     padded = np.pad(lr, ((0, below), (0, right), (0, 0)), mode="edge") if below or right else lr
-    sr = np.empty((height * scale, width * scale, 3), np.uint8)
-    for row in spans(height, tile[0], halo[0]):
-        for column in spans(width, tile[1], halo[1]):
+    sr = np.empty((to_hr(rows, scale), to_hr(columns, scale), 3), np.uint8)
+    for row in spans(rows, tile[0], halo[0]):
+        for column in spans(columns, tile[1], halo[1]):
             piece = run(padded[row.start : row.start + tile[0], column.start : column.start + tile[1]])
             kept = piece[_kept(row, scale, row.start), _kept(column, scale, column.start)]
             sr[_kept(row, scale), _kept(column, scale)] = kept
-    return sr
+    return sr if unit == 1 else np.ascontiguousarray(sr[: to_hr(height, scale), : to_hr(width, scale)])
 
 
-def _kept(span: Span, scale: int, start: int = 0) -> slice:
+def _kept(span: Span, scale: float, start: int = 0) -> slice:
     """What is kept of a tile along one axis, in HR pixels counted from `start`."""
-    return slice((span.first - start) * scale, (span.last - start) * scale)
+    return slice(to_hr(span.first - start, scale), to_hr(span.last - start, scale))

@@ -35,14 +35,21 @@ def package_upscaler(package: Package, semantics: Semantics = "fp16") -> Callabl
     return upscale
 
 
-def package_scale(package: Package) -> int:
+def package_scale(package: Package) -> float:
     """How many times larger the package's output picture is than its input.
 
     Raises:
         InputError: as `package_upscaler`.
     """
     source, result = _image_pair(package)
-    return (result.shape[0] or 0) // (source.shape[0] or 1)
+    return whole_or_half(source.shape[0] or 1, result.shape[0] or 0)
+
+
+def whole_or_half(length: int, enlarged: int) -> float:
+    """The scale from a length to what it is enlarged to, an int where it is whole; 0 for other ratios."""
+    if enlarged % length == 0:
+        return enlarged // length
+    return enlarged / length if 2 * enlarged % length == 0 and length % 2 == 0 else 0
 
 
 def halo(package: Package, length: int) -> int:
@@ -76,7 +83,7 @@ def _image_pair(package: Package) -> tuple[Feature, Feature]:
         )
     source, result = images
     (height, width, _), (out_height, out_width, _) = source.shape, result.shape
-    if height != width or not height or out_height != out_width or (out_height or 0) % height:
+    if height != width or not height or out_height != out_width or not whole_or_half(height, out_height or 0):
         raise InputError(
             f"the package's tile {source.shape} -> {result.shape} is not a square upscaling",
             where=package.path,

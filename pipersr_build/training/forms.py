@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from pipersr_build import fusion, models
 from pipersr_build.config import TrainingConfig
 from pipersr_build.errors import InputError
+from pipersr_build.models.rescale import can_rescale, rescaled
 from pipersr_build.models.start import STARTS
-from pipersr_build.models.weights import load_weights
+from pipersr_build.models.weights import describe_weights, load_weights
 
 
 class FrozenBatchNorm2d(nn.BatchNorm2d):
@@ -70,13 +71,46 @@ def training_network(model: Any, settings: TrainingConfig, lr: Tensor) -> nn.Mod
 
 
 def _initial(path: Path, model: Any, config: Any) -> nn.Module:
-    """Weights of the kept form, brought to the form for training; or weights of the latter as they are."""
+    """Weights of the kept form, brought to the form for training; or weights of the latter as they are.
+
+    Those of another scale are brought to the network's scale where its family allows it.
+    """
     weights = load_weights(path)
-    if models.describe(weights.config) == models.describe(config):
-        return weights.network
-    load_weights(path, expected=model)  # says what differs
-    deployed = fusion.deploy(weights.network)
-    return deployed if config.branches == "plain" else fusion.expand_branches(deployed, config.branches)
+    network, found = weights.network, weights.config
+    for wanted in (config, model):
+        if can_rescale(found, wanted):
+            network, found = _rescaled(network, wanted), wanted
+    if models.describe(found) == models.describe(config):
+        return network
+    if models.describe(found) != models.describe(model):
+        load_weights(path, expected=model)  # says what differs
+    return _branched(fusion.to_deploy(network), config)
+
+
+def _rescaled(network: nn.Module, wanted: Any) -> nn.Module:
+    """The network as one of another scale; branches do not stand in the way."""
+    plain = fusion.collapse_branches(network)
+    return _branched(rescaled(plain, int(wanted.scale)), wanted)
+
+
+def _branched(network: nn.Module, config: Any) -> nn.Module:
+    """The network with the branches that `config` has."""
+    kind = getattr(config, "branches", "plain")
+    return network if kind == "plain" else fusion.expand_branches(network, kind)
+
+
+def warm_start(model: Any, settings: TrainingConfig) -> str:
+    """How the weights that the training begins with were changed for it; empty if they were not.
+
+    Raises:
+        InputError: the initial weights cannot be read.
+    """
+    if settings.initial is None:
+        return ""
+    before = describe_weights(Path(settings.initial)).get("scale")
+    if before == model.scale:
+        return ""
+    return f"from {before:g}x weights: the last convolution's sub-pixels interpolated for {model.scale:g}x"
 
 
 def kept_network(
@@ -88,7 +122,7 @@ def kept_network(
     return network
 
 
-def teacher_network(settings: TrainingConfig, scale: int) -> nn.Module | None:
+def teacher_network(settings: TrainingConfig, scale: float) -> nn.Module | None:
     """The configured teacher, in float32 and evaluation mode.
 
     Raises:
@@ -104,4 +138,4 @@ def teacher_network(settings: TrainingConfig, scale: int) -> nn.Module | None:
             where=settings.teacher,
             fix="train a teacher of the network's scale",
         )
-    return fusion.deploy(weights.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return fusion.to_deploy(weights.network).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

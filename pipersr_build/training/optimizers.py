@@ -10,7 +10,7 @@ from torch import nn
 from pipersr_build.config import TrainingConfig
 from pipersr_build.training.muon import Muon
 
-BETAS = (0.9, 0.99)
+BETAS = (0.9, 0.99)  # as configured by default
 
 
 def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
@@ -18,7 +18,7 @@ def build_optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.O
 
     The fused step is several times as fast as the loop over parameters, on a CPU too.
     """
-    common: dict[str, Any] = {"lr": config.learning_rate, "betas": BETAS, "fused": True}
+    common: dict[str, Any] = {"lr": config.learning_rate, "betas": (BETAS[0], config.beta2), "fused": True}
     if config.optimizer == "adam":
         return torch.optim.Adam(network.parameters(), **common)
     if config.optimizer == "adamw":

@@ -219,6 +219,7 @@ def _record(
         form=settings.form,
         legs=curve.legs,
         before=before,
+        warm_start=forms.warm_start(config.model, settings),
         settings=configuration.plain(config),
         seconds=round(curve.seconds, 2),
         precision=precision(settings.precision, on_gpu(settings)),

@@ -12,6 +12,7 @@ from pipersr_build.data.images import save_png
 from pipersr_build.data.pictures import Pair
 from pipersr_build.data.resize import upscale_bicubic
 from pipersr_build.models.upscaler import upscaler
+from pipersr_build.scales import to_hr, to_lr
 
 ROWS = 4  # pictures on a sheet
 EDGE = 192  # HR pixels of a crop
@@ -27,7 +28,7 @@ class SampleSheet:
         scale: HR pixels per LR pixel.
     """
 
-    def __init__(self, pairs: Sequence[Pair], scale: int) -> None:
+    def __init__(self, pairs: Sequence[Pair], scale: float) -> None:
         self._scale = scale
         self._windows = [(pair, *self._corner(pair)) for pair in pairs[:ROWS]]
 
@@ -40,15 +41,16 @@ class SampleSheet:
         upscale, rows = upscaler(network), []
         for pair, top, left in self._windows:
             bicubic, sr = (self._crop(pair, top, left, method) for method in (self._bicubic, upscale))
-            edge, scale = EDGE // self._scale, self._scale
-            hr = pair.hr[top * scale : (top + edge) * scale, left * scale : (left + edge) * scale]
+            first_row, first_column = to_hr(top, self._scale), to_hr(left, self._scale)
+            edge = to_hr(to_lr(EDGE, self._scale), self._scale)
+            hr = pair.hr[first_row : first_row + edge, first_column : first_column + edge]
             rows.append(np.concatenate([_framed(picture) for picture in (bicubic, sr, hr)], axis=1))
         save_png(path, np.concatenate(rows))
 
     def _corner(self, pair: Pair) -> tuple[int, int]:
         """Top and left of the busiest window, in LR pixels."""
         top, left = busiest(pair.hr, EDGE)
-        return top // self._scale, left // self._scale
+        return to_lr(top, self._scale), to_lr(left, self._scale)
 
     def _bicubic(self, lr: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return upscale_bicubic(lr, self._scale)
@@ -56,13 +58,13 @@ class SampleSheet:
     def _crop(self, pair: Pair, top: int, left: int, method: object) -> NDArray[np.uint8]:
         """The window enlarged with what is around it, and cut out."""
         assert callable(method)
-        edge, scale = EDGE // self._scale, self._scale
+        edge, scale = to_lr(EDGE, self._scale), self._scale
         first_row, first_column = max(0, top - MARGIN), max(0, left - MARGIN)
         seen = pair.lr[first_row : top + edge + MARGIN, first_column : left + edge + MARGIN]
         large: NDArray[np.uint8] = method(np.ascontiguousarray(seen))
-        row, column = (top - first_row) * scale, (left - first_column) * scale
+        row, column = to_hr(top - first_row, scale), to_hr(left - first_column, scale)
         high, wide = (
-            min(edge, size - at) * scale for size, at in zip(pair.lr.shape, (top, left), strict=False)
+            to_hr(min(edge, size - at), scale) for size, at in zip(pair.lr.shape, (top, left), strict=False)
         )
         return large[row : row + high, column : column + wide]
 

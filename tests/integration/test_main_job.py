@@ -135,7 +135,7 @@ def test_weights_of_another_scale_are_exported_as_what_they_are(tmp_path, monkey
 def test_verify_validate_evaluate_and_report_work_on_the_export(debug_run, tmp_path, monkeypatch):
     monkeypatch.chdir(copy_of(debug_run, tmp_path))
     for words in (
-        ["verify", "exports/debug"],
+        ["verify", "exports/debug", "placement.gate=can"],
         ["validate", "exports/debug/video_64x36.mlpackage"],
         ["evaluate", "exports/debug/image_96.mlpackage", "experiment=debug"],
         ["report", "exports/debug"],

@@ -9,7 +9,7 @@ from pipersr_build import cli
 from pipersr_build.report import documents
 from tests.conftest import ROOT
 
-TAKES_SETTINGS = {"run", "train", "export", "evaluate"}
+TAKES_SETTINGS = {"run", "train", "export", "verify", "evaluate"}
 
 
 def commands():

@@ -55,6 +55,7 @@ def test_a_user_override_wins_over_the_experiment():
         ("training.weight_decay=inf", "training.weight_decay"),
         ("training.clip_gradient=inf", "training.clip_gradient"),
         ("training.form=frozen", "training.initial"),
+        ("training.beta2=2", "training.beta2"),
         ("=", "override"),
         ("training.steps", "training.steps"),
     ],
@@ -65,6 +66,20 @@ def test_what_is_wrong_is_named_in_one_message(override, names):
     assert names in str(caught.value)
     assert caught.value.exit_code == 2
     assert len(str(caught.value).splitlines()) <= 3
+
+
+@pytest.mark.parametrize(
+    ("overrides", "names"),
+    [
+        (["model=quicksrnet_small_2x", "training.form=folded"], "the family quicksrnet allows as_is"),
+        (["model=espcn_2x", "training.start=calibrated"], "the family espcn allows nearest"),
+        (["model=espcn_2x", "model.colours=1"], "pictures are RGB"),
+        (["model=quicksrnet_small_1.5x", "training.patch=31"], "multiples of 2"),
+    ],
+)
+def test_what_a_network_does_not_allow_is_refused(overrides, names):
+    with pytest.raises(InputError, match=names):
+        config.load(overrides)
 
 
 def test_records_hold_no_folders_of_this_machine(tmp_path):

@@ -220,3 +220,13 @@ def test_an_interrupt_leaves_nothing(work, capsys, monkeypatch):
     before = sorted(work.iterdir())
     assert run(capsys, "nets", "--json", "a.json", "--pin", "p.json")[0] == 130
     assert sorted(work.iterdir()) == before
+
+
+def test_packages_are_found_beside_evidence_of_another_version(work, capsys):
+    (work / "nets/evidence.json").write_text("{}")
+    assert run(capsys, "nets", CAN)[0] == 0
+    shutil.copy(work / "nets/evidence.json", work / "evidence.json")
+    shutil.rmtree(work / "nets")
+    code, _, err = run(capsys, ".")
+    assert code == 2
+    assert "evidence file" in err

@@ -9,9 +9,11 @@ from pipersr_build.data.resize import downscale
 from pipersr_build.errors import InputError
 
 
-@given(st.data(), st.integers(2, 4), st.integers(4, 40), st.integers(4, 40), st.integers(0, 100))
+@given(
+    st.data(), st.sampled_from([1.5, 2, 3, 4]), st.integers(4, 40), st.integers(4, 40), st.integers(0, 100)
+)
 def test_every_part_is_that_of_the_whole(
-    data: st.DataObject, scale: int, height: int, width: int, seed: int
+    data: st.DataObject, scale: float, height: int, width: int, seed: int
 ) -> None:
     hr = picture(seed, height, width)
     lr, whole = SmallOnTheFly(hr, scale), downscale(hr, scale)

@@ -19,9 +19,14 @@ DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@given(st.integers(1, 4), st.integers(1, 6), st.integers(0, 10**6), st.sampled_from([(0, 1), (1, 3), (5, 6)]))
+@given(
+    st.sampled_from([1, 1.5, 2, 3, 4]),
+    st.sampled_from([2, 4, 6]),
+    st.integers(0, 10**6),
+    st.sampled_from([(0, 1), (1, 3), (5, 6)]),
+)
 def test_batches_are_the_hosts_bit_for_bit(
-    device: str, scale: int, patch: int, step: int, place: tuple[int, int]
+    device: str, scale: float, patch: int, step: int, place: tuple[int, int]
 ) -> None:
     host = PatchSampler(PICTURES, patch, scale, 24, step, emphasis=[1, 2, 0.5])
     for ours, theirs in zip(

@@ -34,15 +34,16 @@ def digest(step: int) -> str:
     return hashlib.sha256(lr.numpy().tobytes() + hr.numpy().tobytes()).hexdigest()
 
 
-@pytest.mark.parametrize("scale", [2, 3])
-def test_patches_are_aligned(scale: int) -> None:
+@pytest.mark.parametrize(("scale", "unit"), [(2, 1), (3, 1), (1.5, 2)])
+def test_patches_are_aligned(scale: float, unit: int) -> None:
     made = PatchSampler(PICTURES, 4, scale, 60, 0)
     places: dict[bytes, NDArray[np.uint8]] = {}
     for small, large in zip(made.lr, made.hr, strict=True):
         height, width = small.shape[:2]
-        for top in range(height - 3):
-            for left in range(width - 3):
-                hr = large[top * scale : (top + 4) * scale, left * scale : (left + 4) * scale]
+        for top in range(0, height - 3, unit):
+            for left in range(0, width - 3, unit):
+                rows, columns = ([int(n * scale) for n in (place, place + 4)] for place in (top, left))
+                hr = large[slice(*rows), slice(*columns)]
                 lr = small[top : top + 4, left : left + 4]
                 for turned_lr, turned_hr in zip(orientations(lr), orientations(hr), strict=True):
                     places[turned_lr.tobytes()] = turned_hr
@@ -51,6 +52,13 @@ def test_patches_are_aligned(scale: int) -> None:
     )
     for lr, hr in zip(lr_batch, hr_batch, strict=True):
         np.testing.assert_array_equal(places[lr.tobytes()], hr)
+
+
+def test_at_one_and_a_half_patches_are_even() -> None:
+    with pytest.raises(InputError, match="the patch is 5"):
+        PatchSampler(PICTURES, 5, 1.5, 4, 0)
+    with pytest.raises(InputError, match="the patch is 3"):
+        PatchSampler(PICTURES, 4, 1.5, 4, 0).resized(3, 2)
 
 
 def test_every_orientation_occurs() -> None:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from pipersr_build import models
-from pipersr_build.fusion import deploy, fold_batch_norms, insert_batch_norms
+from pipersr_build.fusion import fold_batch_norms, insert_batch_norms, to_deploy
 from pipersr_build.models.branches import assign
 from pipersr_build.models.pipersr import PiperSRConfig
 from pipersr_build.models.weights import load_weights, save_weights
@@ -56,8 +56,8 @@ def test_folding_gives_the_weights_back(kind, rounding):
 
 def test_folding_inserting_and_folding_again_changes_nothing_in_float64():
     torch.manual_seed(0)
-    once = deploy(models.build(PiperSRConfig(blocks=2, channels=8)).double())
-    again = deploy(insert_batch_norms(once, BATCHES))
+    once = to_deploy(models.build(PiperSRConfig(blocks=2, channels=8)).double())
+    again = to_deploy(insert_batch_norms(once, BATCHES))
     for name, value in once.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], value, rtol=0, atol=1e-14)
 

@@ -10,6 +10,13 @@ def test_the_published_network_has_the_published_number_of_parameters():
     assert models.parameters(models.build(PiperSRConfig())) == 453_388
 
 
+@pytest.mark.parametrize(("scale", "count"), [(3, 462_043), (4, 474_160)])
+def test_larger_scales_differ_in_the_tail_alone(scale, count):
+    # 64 inputs x 9 taps and a bias for each of the 3 scale^2 outputs
+    assert count == 453_388 + (3 * scale**2 - 12) * (64 * 9 + 1)
+    assert models.parameters(models.build(PiperSRConfig(scale=scale))) == count
+
+
 def test_without_norms_it_has_the_folded_number_of_parameters():
     assert models.parameters(models.build(PiperSRConfig(norm="none"))) == 451_852
 

@@ -8,6 +8,7 @@ from torch import nn
 from pipersr_build import models
 from pipersr_build.errors import InputError
 from pipersr_build.models.pipersr import PiperSRConfig
+from pipersr_build.models.quicksrnet import QuickSRNetConfig
 from pipersr_build.models.upscaler import upscaler
 from pipersr_build.runtime.tiling import spans, upscale_tiled
 
@@ -50,6 +51,20 @@ def test_tiled_output_equals_the_whole_frame(network, height, width, tile, seed)
     # the border between two levels may fall on either side
     assert np.abs(tiled - whole).max() <= 1
     assert (tiled != whole).mean() < 1e-3
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(15, 40), st.integers(15, 40), st.sampled_from([12, 14, 16]), st.integers(0, 99))
+def test_at_one_and_a_half_too_and_at_odd_sizes(height, width, tile, seed):
+    torch.manual_seed(0)
+    config = QuickSRNetConfig(channels=4, blocks=1, scale=1.5)  # its radius is odd, its phases are even
+    run = upscaler(models.build(config))
+    lr = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    whole = run(lr).astype(int)
+    tiled = upscale_tiled(lr, run, tile=(tile, tile), halo=(3, 3), scale=1.5).astype(int)
+    assert whole.shape == (height * 3 // 2, width * 3 // 2, 3)
+    assert np.abs(tiled - whole).max() <= 1
+    assert (tiled != whole).mean() < 1e-2
 
 
 def test_a_halo_that_is_too_small_shows(network):

@@ -6,7 +6,12 @@ import torch
 from pipersr_build import models
 from pipersr_build.config import TrainingConfig
 from pipersr_build.errors import InputError
+from pipersr_build.fusion import collapse_branches
+from pipersr_build.models.abpn import ABPNConfig
+from pipersr_build.models.fsrcnn import FSRCNNConfig
 from pipersr_build.models.pipersr import PiperSRConfig
+from pipersr_build.models.quicksrnet import QuickSRNetConfig
+from pipersr_build.models.rescale import rescaled
 from pipersr_build.models.weights import save_weights
 from pipersr_build.training import forms
 
@@ -95,3 +100,43 @@ def test_a_teacher_is_folded_and_must_have_the_networks_scale(initial):
     torch.testing.assert_close(teacher(LR), network(LR), rtol=1e-4, atol=1e-5)
     with pytest.raises(InputError, match="the teacher enlarges 2x, the network 3x"):
         forms.teacher_network(settings(teacher=path), 3)
+
+
+@pytest.mark.parametrize("scale", [3, 4])
+@pytest.mark.parametrize("branches", ["plain", "ecb"])
+@pytest.mark.parametrize("form", ["as_is", "folded"])
+def test_weights_of_another_scale_are_a_warm_start(tmp_path, scale, branches, form):
+    before = replace(MODEL, branches=branches)
+    model, network = replace(before, scale=scale), models.build(before).eval()
+    for parameter in network.parameters():
+        parameter.data.add_(0.05 * torch.randn_like(parameter))
+    save_weights(tmp_path / "w.safetensors", network, before, "x")
+    chosen = settings(initial=str(tmp_path / "w.safetensors"), form=form)
+    started = forms.training_network(model, chosen, LR).eval()
+    assert started.config == forms.training_config(model, chosen)
+    expected = rescaled(collapse_branches(network), scale)(LR)
+    torch.testing.assert_close(started(LR), expected, rtol=1e-4, atol=1e-5)
+    assert forms.warm_start(model, chosen).startswith("from 2x weights")
+
+
+def test_weights_of_the_same_scale_are_no_warm_start(initial):
+    assert forms.warm_start(MODEL, settings(initial=initial[1])) == ""
+    assert forms.warm_start(MODEL, settings()) == ""
+
+
+def test_a_scale_that_the_family_cannot_take_over_is_refused(tmp_path):
+    path = str(tmp_path / "w.safetensors")
+    save_weights(tmp_path / "w.safetensors", models.build(FSRCNNConfig()), FSRCNNConfig(), "x")
+    with pytest.raises(InputError, match="scale is 2, asked for 4"):
+        forms.training_network(FSRCNNConfig(scale=4), settings(initial=path), LR)
+
+
+@pytest.mark.parametrize("config", [ABPNConfig(channels=4, blocks=1), QuickSRNetConfig(channels=4, blocks=1)])
+def test_other_families_begin_go_on_and_teach(config, tmp_path):
+    path = tmp_path / "w.safetensors"
+    network = forms.training_network(config, settings(), LR)
+    save_weights(path, network, config, "x")
+    again = forms.training_network(config, settings(initial=str(path)), LR)
+    teacher = forms.teacher_network(settings(teacher=str(path)), 2)
+    torch.testing.assert_close(again(LR), network(LR))
+    torch.testing.assert_close(teacher(LR), network(LR))

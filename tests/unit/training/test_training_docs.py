@@ -38,6 +38,6 @@ def test_its_commands_are_understood():
     text = DOCS.read_text().replace("\\\n", " ")
     commands = re.findall(r"(?:pipersr-build|-m pipersr_build) train (.*?)(?: \|\||$|\n)", text)
     words = [word.split() for word in commands if "--multirun" not in word]
-    assert len(words) == 7
+    assert len(words) == 8
     for overrides in words:
         load(overrides)

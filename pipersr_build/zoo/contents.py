@@ -1,0 +1,147 @@
+"""Read a weights file that somebody else wrote, without running anything that is in it."""
+
+import pickle
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from pipersr_build.errors import InputError
+
+PICKLES = (".pth", ".pt", ".bin")
+SUFFIXES = (*PICKLES, ".safetensors")
+Tensors = dict[str, Tensor]
+
+# Trainers keep the weights beside other things, under one of these names; the averaged ones come first.
+_WRAPPERS = ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net_g_ema",
+             "net_g", "net", "generator", "ema", "weights")  # fmt: skip
+# … and in front of each tensor's name what the network was wrapped in.
+_PREFIXES = ("module.", "_orig_mod.", "netG.", "net_g.", "generator.")
+
+
+def read(path: Path) -> Tensors:
+    """The network's tensors in a file, by the names that its architecture gives them, as float32.
+
+    Integer tensors stay as they are.
+
+    Raises:
+        InputError: not a file of weights, one that holds code, a damaged one, or NaN or infinite values.
+    """
+    if path.suffix.lower() == ".onnx":
+        raise InputError(
+            "an ONNX file is a program, not weights", where=path, fix="give the .pth or .safetensors it is of"
+        )
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"{path.suffix or 'a file without suffix'} is not known as weights",
+            where=path,
+            fix=f"give a file of one of the kinds {', '.join(SUFFIXES)}",
+        )
+    content = _safetensors(path) if path.suffix.lower() == ".safetensors" else _pickle(path)
+    tensors = unwrap(content, path)
+    _check_finite(tensors, path)
+    return {name: _single(tensor) for name, tensor in tensors.items()}
+
+
+def stored_as(path: Path) -> str:
+    """The types that the file stores the network's numbers in: `float16`, `float32`."""
+    content = _safetensors(path) if path.suffix.lower() == ".safetensors" else _pickle(path)
+    kinds = {str(t.dtype).removeprefix("torch.") for t in unwrap(content, path).values()}
+    return ", ".join(sorted(kind for kind in kinds if "float" in kind)) or "no floating point"
+
+
+def unwrap(content: Any, path: Path) -> Tensors:
+    """The tensors in `content`, out of the dictionaries and name prefixes that trainers put around them.
+
+    Raises:
+        InputError: there are none.
+    """
+    while isinstance(content, dict):
+        inner = [content[key] for key in _WRAPPERS if isinstance(content.get(key), dict)]
+        alone = next(iter(content.values())) if len(content) == 1 else None
+        if inner or isinstance(alone, dict):
+            content = inner[0] if inner else alone
+        else:
+            break
+    if not isinstance(content, dict):
+        raise InputError(f"the file holds a {type(content).__name__}, not weights", where=path, fix=_GIVE)
+    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise InputError("the file holds no tensors", where=path, fix=_GIVE)
+    return _without_prefixes(tensors)
+
+
+_GIVE = "give the file with the network's state dict"
+
+
+def _without_prefixes(tensors: Tensors) -> Tensors:
+    found = next((p for p in _PREFIXES if all(name.startswith(p) for name in tensors)), None)
+    if found is None:
+        return tensors
+    return _without_prefixes({name.removeprefix(found): tensor for name, tensor in tensors.items()})
+
+
+def _safetensors(path: Path) -> Tensors:
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"not a readable safetensors file ({error})", where=path, fix=_AGAIN) from error
+
+
+def _pickle(path: Path) -> Any:
+    """A pickle's tensors and plain data; anything else in it is refused before it could run."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of its own older formats
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise _not_plain(error, path) from error
+    except Exception as error:  # a damaged file fails in many ways
+        if "TorchScript" in str(error):
+            raise InputError(
+                "the file is a TorchScript program, not weights", where=path, fix=_GIVE
+            ) from error
+        raise InputError(
+            f"the file cannot be read: it is cut off, damaged or no PyTorch file ({_line(error)})",
+            where=path,
+            fix=_AGAIN,
+        ) from error
+
+
+_AGAIN = "download it again, and compare its size with the original's"
+
+
+def _not_plain(error: Exception, path: Path) -> InputError:
+    """The refusal of a pickle, by what stands in it."""
+    named = re.search(r"(?:GLOBAL|[Uu]nsupported (?:global|class):?(?: GLOBAL)?)\s+`?([\w.]+)", str(error))
+    if named is None:
+        return InputError(f"the file is no readable pickle ({_line(error)})", where=path, fix=_AGAIN)
+    return InputError(
+        f"the file holds code, which would run when it is loaded: {named[1]}",
+        where=path,
+        fix="give weights as .safetensors, or a .pth with the network's state dict alone",
+    )
+
+
+def _line(error: Exception) -> str:
+    """The first sentence of another library's message."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:160]
+
+
+def _check_finite(tensors: Tensors, path: Path) -> None:
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise InputError(
+                f"tensor {name} holds NaN or infinite values", where=path, fix="give other weights"
+            )
+
+
+def _single(tensor: Tensor) -> Tensor:
+    plain = tensor.detach()
+    return plain.float() if plain.is_floating_point() else plain

@@ -1,0 +1,123 @@
+import importlib
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from pipersr_build import models
+from pipersr_build.errors import InputError
+from pipersr_build.models.pipersr import PiperSRConfig
+from pipersr_build.models.weights import load_weights, save_weights
+from pipersr_build.zoo.loader import run_name
+from pipersr_build.zoo.samples import SAMPLES, Sample, weights_of
+from pipersr_build.zoo.spandrel import spandrel
+
+
+def written(tensors, path):
+    save_file(tensors, path) if path.suffix == ".safetensors" else torch.save({"params_ema": tensors}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [("Compact", ".pth"), ("Compact", ".safetensors"), ("SAFMN", ".pth"), ("SwinIR", ".safetensors")],
+)
+def test_the_network_computes_what_spandrel_computes(name, suffix, tmp_path):
+    tensors = weights_of(SAMPLES[name])
+    found = load_weights(written(dict(tensors), tmp_path / f"Some weights ({name}){suffix}"))
+    expected = spandrel().MAIN_REGISTRY.load(dict(tensors))
+    picture = torch.rand(1, 3, 17, 22)  # no multiple of anything
+    with torch.inference_mode():
+        assert torch.equal(found.network(picture).clamp(0, 1), expected(picture.clone()))
+    facts = models.facts(found.config)
+    assert (facts.scale, facts.channels) == (expected.scale, 3)
+    assert facts.size_multiple == expected.size_requirements.multiple_of
+    assert found.config.architecture == SAMPLES[name].architecture
+    assert found.config.file_sha256 in facts.source
+    assert found.name == f"Some_weights_{name}_"
+    assert not found.network.training
+    assert found.network.state_dict().keys() == tensors.keys()
+
+
+def test_what_an_export_keeps_can_be_read_again(compact, tmp_path):
+    first = load_weights(written(compact, tmp_path / "mine.pth"))
+    save_weights(tmp_path / "weights.safetensors", first.network, first.config, first.name)
+    again = load_weights(tmp_path / "weights.safetensors", first.config)
+    assert (again.config, again.name) == (first.config, "mine")
+    assert load_file(tmp_path / "weights.safetensors").keys() == compact.keys()
+
+
+def test_half_precision_weights_are_computed_with_in_float32(compact, tmp_path):
+    halves = {key: value.half() for key, value in compact.items()}
+    found = load_weights(written(halves, tmp_path / "w.safetensors"))
+    assert {p.dtype for p in found.network.parameters()} == {torch.float32}
+    assert found.config.stored == "float16"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.pop("body.2.bias"), r"no complete weights of .*Compact.*body\.2\.bias"),
+        (lambda t: t.update({"extra.bias": torch.zeros(1)}), r"Unexpected key.*extra\.bias"),
+        (lambda t: t.update({"body.2.bias": torch.zeros(5)}), r"size mismatch for body\.2\.bias"),
+        (lambda t: t.pop("body.0.weight"), "none of the|no complete weights"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(compact, change, message, tmp_path):
+    tensors = dict(compact)
+    change(tensors)
+    with pytest.raises(InputError, match=message):
+        load_weights(written(tensors, tmp_path / "w.pth"))
+
+
+def test_weights_of_nothing_known_are_refused(tmp_path):
+    path = written({"a.weight": torch.zeros(3), "b.weight": torch.zeros(3)}, tmp_path / "w.pth")
+    with pytest.raises(InputError, match=r"none of the \d+ architectures[\s\S]*a\.weight"):
+        load_weights(path)
+
+
+def test_another_model_than_the_weights_is_refused(compact, tmp_path):
+    path = written(compact, tmp_path / "w.pth")
+    with pytest.raises(
+        InputError, match=r"another architecture: family is 'third_party'.*scale is 2, asked for 4"
+    ):
+        load_weights(path, PiperSRConfig(scale=4))
+
+
+REFUSED = {
+    "DnCNN": (Sample("DnCNN", "DnCNN", {"in_nc": 3, "out_nc": 3, "nc": 8, "nb": 9, "act_mode": "R"}),
+              "DnCNN does not enlarge"),
+    "NAFNet": (Sample("NAFNet", "NAFNet", {"width": 4, "enc_blk_nums": [1], "dec_blk_nums": [1]}),
+               "NAFNet does not enlarge"),
+    "1x": (Sample("Compact", "Compact", {"num_feat": 8, "num_conv": 1, "upscale": 1}), "does not enlarge"),
+    "grey": (Sample("Compact", "Compact",
+                    {"num_in_ch": 1, "num_out_ch": 1, "num_feat": 8, "num_conv": 1, "upscale": 2}),
+             r"takes 1 channel \(grey\) and returns 1 channel"),
+    "alpha": (Sample("Compact", "Compact",
+                     {"num_in_ch": 4, "num_out_ch": 4, "num_feat": 8, "num_conv": 1, "upscale": 2}),
+              r"takes 4 channels \(RGB and alpha\)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_networks_that_do_not_enlarge_rgb_pictures_are_refused_by_name(case, tmp_path):
+    sample, message = REFUSED[case]
+    spandrel()
+    module = importlib.import_module(f"spandrel.architectures.{sample.architecture}")
+    tensors = getattr(module, sample.network)(**sample.settings).state_dict()
+    with pytest.raises(InputError, match=message) as error:
+        load_weights(written(dict(tensors), tmp_path / "w.pth"))
+    assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("RealESRGAN_x4plus.pth", "RealESRGAN_x4plus"),
+        ("4x Foo (v2).pth", "4x_Foo_v2_"),
+        ("日本.pth", "third_party"),
+        (".hidden.pth", "hidden"),
+    ],
+)
+def test_a_run_is_named_like_its_file(file, name, tmp_path):
+    assert run_name(tmp_path / file) == name
