@@ -63,6 +63,7 @@ COMMANDS: dict[str, Command] = {
         "  --junit FILE       a JUnit report; --github prints annotations for GitHub Actions\n"
         "  --pin FILE         pin the placement in FILE; once it is there, exit code 0 only if nothing changed\n"
         "  --pin-update       pin anew\n"
+        "  --mlperf REPORT    compare with a performance report that Xcode exported, of a Mac or an iPhone\n"
         "  --predicted        do not ask Core ML; --measured insists on it (exit code 3 off a Mac)\n"
         "\n"
         "A folder stands for the packages in it. More: docs/placement.md.",
@@ -74,6 +75,15 @@ COMMANDS: dict[str, Command] = {
         "estimate.json, .csv and .svg. Latencies are predicted bands. With --multirun (-m), a table over\n"
         "variants: pipersr-build estimate -m model.blocks=2,4,6 model.channels=32,64 export=video\n"
         "export.video.size=640x360 chip=m2 fps=30",
+    ),
+    "compare": Command(
+        "compare NETWORK|WEIGHTS|PACKAGE|EXPORT … [key=value …]",
+        "networks side by side in a table and a plot; or what changed between two exports",
+        "NETWORK is a choice of model= (pipersr_2x), a pattern in quotes ('quicksrnet_*_2x') or all.\n"
+        "Latencies are predicted bands for a locked frame (compare.size=360p) on placement.chip (for\n"
+        "short: chip=m4); PSNR is read from records and never guessed. compare.out=FOLDER (out= for short)\n"
+        "takes compare.json, .svg and .html. Two folders of exports alone: their configurations,\n"
+        "operations, sizes, quality and gates. More: docs/family.md.",
     ),
     "validate": Command(
         "validate PACKAGE … [weights=FILE] [key=value …]",
@@ -98,6 +108,9 @@ COMMANDS: dict[str, Command] = {
         "timings against the bare calls, as ratios in one run; what each training option is worth",
         "Suites: startup export training step sampling (all by default), and gpu where there is one.\n"
         "bench zoo [NAME …] takes small networks of others' architectures through the export.\n"
+        "bench comparison [NETWORK …] data.folder=PATH evaluation.folder=PATH trains networks alike.\n"
+        "bench quantization [NETWORK …] data.folder=PATH evaluation.folder=PATH: what identity initialisation and\n"
+        "ReLU1 are worth in 8 bits; resumable.\n"
         "latency holds the predicted latencies against every published figure; it times nothing.",
     ),
     "doctor": Command("doctor", "what this machine can and cannot do"),

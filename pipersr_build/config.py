@@ -19,6 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pipersr_build import models
 from pipersr_build.data.degradations import parse
 from pipersr_build.errors import InputError
+from pipersr_build.export.compression import methods
 from pipersr_build.files import SAFE_NAME
 from pipersr_build.shipped import conf_dir as conf_dir
 from pipersr_build.training import losses
@@ -27,7 +28,7 @@ CORPORA = ("photos", "folder", "reference", "div2k", "df2k")
 LR_MADE = ("once", "fly")
 CHOICES = {  # of the training settings
     "precision": ("auto", "fp32", "bf16"),
-    "form": ("as_is", "frozen", "folded"),
+    "form": ("as_is", "frozen", "folded", "quantized"),
     "start": ("nearest", "calibrated", "identity"),
     "optimizer": ("adam", "adamw", "muon"),
     "schedule": ("cosine", "multistep", "linear", "constant"),
@@ -73,7 +74,7 @@ class TrainingConfig:
     stages: Any = None  # {from step: [patch, batch]}: other sizes later on (progressive patch size)
     accumulate: int = 1  # parts that a batch is computed in, to save memory
     form: str = "as_is"  # as_is; frozen: batch norms keep the statistics of `initial`; folded: train without
-    # batch norms, put measured ones in at the end
+    # batch norms, put measured ones in at the end; quantized: in simulated 8 bits, from `initial`
     start: str = "nearest"  # how new weights begin: see models.start
     initial: str | None = None  # weights to begin with instead (fine-tuning)
     teacher: str | None = None  # weights of a larger network to learn from as well
@@ -127,6 +128,9 @@ class ExportConfig:
     image: ImageExport = field(default_factory=ImageExport)
     video: VideoExport = field(default_factory=VideoExport)
     rewrite: bool = True  # replace operations that the ANE refuses by exact equivalents
+    compress: Any = field(default_factory=list)  # smaller versions too: int8, palette8, palette6, palette4,
+    # w8a8
+    calibration: str | None = None  # for w8a8: folder of pictures as the package will get them
 
 
 @dataclass
@@ -153,6 +157,14 @@ class EstimateConfig:
 
     fps: float | None = None  # frames per second that video packages are to reach
     out: str | None = None  # folder for estimate.json, estimate.csv and estimate.svg; none: only the terminal
+
+
+@dataclass
+class CompareConfig:
+    """At which size `compare` compares networks, and where it writes."""
+
+    size: str = "360p"  # of the LR frame: a name or WxH
+    out: str | None = None  # folder for compare.json, compare.svg and compare.html; none: only the terminal
 
 
 @dataclass
@@ -183,6 +195,7 @@ class Config:
     placement: PlacementConfig = field(default_factory=PlacementConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     estimate: EstimateConfig = field(default_factory=EstimateConfig)
+    compare: CompareConfig = field(default_factory=CompareConfig)
 
 
 def load(overrides: Sequence[str] = ()) -> Config:
@@ -248,6 +261,7 @@ def check(config: Config) -> None:
         raise _bad("seed", config.seed, f"it must lie between 0 and {LARGEST_SEED}")
     check_training(training)
     _at_least("export.image.tile", config.export.image.tile, 8)
+    methods.parse(config.export.compress, config.target.deployment)
     if not SAFE_NAME.fullmatch(config.name):
         raise _bad("name", config.name, "use letters, digits, '_', '-' and '.'")
 
@@ -364,6 +378,9 @@ def _check_numbers(training: TrainingConfig) -> None:
 def _check_form(training: TrainingConfig) -> None:
     if training.form == "frozen" and not training.initial:
         why = "the batch norms keep the statistics of training.initial: give training.initial=PATH"
+        raise _bad("training.form", training.form, why)
+    if training.form == "quantized" and not training.initial:
+        why = "trained weights are made to bear 8 bits: give training.initial=PATH"
         raise _bad("training.form", training.form, why)
 
 

@@ -42,3 +42,9 @@ def overrides_only(words: list[str]) -> list[str]:
 def names_group(overrides: list[str], group: str) -> bool:
     """Whether the overrides choose `group` or a key in it."""
     return any(re.match(rf"{group}[.=]", override) for override in overrides)
+
+
+def in_full(word: str, short: dict[str, str]) -> str:
+    """A setting under its full name: `chip=m2` is `placement.chip=m2` where `short` says so."""
+    key, sign, value = word.partition("=")
+    return f"{short.get(key, key)}{sign}{value}"

@@ -23,16 +23,21 @@ def main(words: list[str]) -> int:
     config = load(overrides)
     if names and str(names[0]) == "ablation":
         return _ablation(words[1:], Path(config.runs) / "bench" / "ablation.json")
+    if names and str(names[0]) == "comparison":
+        return _comparison(words[1:], Path(config.runs) / "bench")
     if names and str(names[0]) == "agreement":
         return _agreement(names[1:], config, words)
     if names and str(names[0]) == "zoo":
         return _zoo(words[1:], config)
+    if names and str(names[0]) == "quantization":
+        return _quantization(words[1:], Path(config.runs) / "bench" / "quantization.json")
     if names and str(names[0]) == "latency":
         return _latency(names[1:], config, words)
     suites = [str(name) for name in names] or list(SUITES)
     for suite in suites:
         if suite not in (*SUITES, *ON_REQUEST):
-            known = ", ".join((*SUITES, *ON_REQUEST, "ablation", "agreement", "latency", "zoo"))
+            more = ("ablation", "agreement", "comparison", "latency", "quantization", "zoo")
+            known = ", ".join((*SUITES, *ON_REQUEST, *more))
             raise InputError(f"no benchmark {suite!r}", where="command line", fix=f"choose from {known}")
     figures: list[Figure] = []
     for suite in suites:
@@ -52,6 +57,18 @@ def _ablation(words: list[str], path: Path) -> int:
     record = ablation.main(words, path)
     Console().print(ablation.table(record), highlight=False)
     Console().print(f"record: {path}", highlight=False)
+    return 0
+
+
+def _comparison(words: list[str], folder: Path) -> int:
+    """Train networks alike and measure them; the table has no limits to hold."""
+    from pipersr_build.benchmark import comparison, comparison_record
+
+    path = folder / "comparison.json"
+    record = comparison.main(words, path)
+    files.write_text(path.with_suffix(".svg"), comparison_record.plot(record))
+    Console().print(comparison_record.table(record), highlight=False, markup=False, soft_wrap=True)
+    Console().print(f"record: {path}, plot: {path.with_suffix('.svg')}", highlight=False)
     return 0
 
 
@@ -78,6 +95,16 @@ def _zoo(words: list[str], config: Config) -> int:
     path = Path(config.runs) / "bench" / "zoo.json"
     record = zoo.main(words, path, chip=config.placement.chip, target=config.target.deployment)
     Console().print(zoo.table(record), highlight=False, markup=False)
+    Console().print(f"record: {path}", highlight=False)
+    return 0
+
+
+def _quantization(words: list[str], path: Path) -> int:
+    """What 8 bits cost networks that were made differently; the table has no limits to hold."""
+    from pipersr_build.benchmark import quantization, quantization_record
+
+    record = quantization.main(words, path)
+    Console().print(quantization_record.table(record), highlight=False, markup=False)
     Console().print(f"record: {path}", highlight=False)
     return 0
 

@@ -13,8 +13,10 @@ from pipersr_build import files
 from pipersr_build.config import PlacementConfig
 from pipersr_build.errors import MachineError
 from pipersr_build.evidence import Gate, PackageRecord, Parity, Placement, judge
+from pipersr_build.export.compression.methods import method_of
 from pipersr_build.mil.census import census
 from pipersr_build.mil.package import Feature, Package, check_weights, open_package
+from pipersr_build.models import quantized
 from pipersr_build.placement import plan
 from pipersr_build.placement.gate import plan_gate, prediction_gates
 from pipersr_build.placement.predict import predict
@@ -22,6 +24,17 @@ from pipersr_build.validation import parity, runners
 
 Pictures = list[tuple[str, np.ndarray]]
 REFERENCE = "PyTorch float32, batch norms not folded"
+ROUNDED_REFERENCE = "PyTorch float32 in simulated 8 bits, as trained"
+ROUNDED_DB = 45.0  # fp16 sends a few values to the neighbouring step, one 256th of their range away
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a package must agree with, how a record calls it, and how well (dB; None: see `parity.gate`)."""
+
+    network: nn.Module
+    name: str
+    least_db: float | None
 
 
 @dataclass(frozen=True)
@@ -96,19 +109,34 @@ def check_parity(
 ) -> tuple[list[Parity], list[Gate]]:
     """Parity in the MIL interpreter, and in Core ML where there is one (else `not measured`)."""
     records, gates = [], []
-    name, kind = package.path.name, kind_of(package)
+    name, kind, expected = package.path.name, kind_of(package), expected_of(package, network)
     command = f"pipersr-build validate {within or package.path}"
     tried = parity.probes(package, pictures)
     for make in (runners.interpreter, runners.core_ml):
         try:
             run, label = make(package)
         except MachineError:
-            gates.append(parity.gate(kind, name, [], command))
+            gates.append(parity.gate(kind, name, [], command, expected.least_db))
             continue
-        found = [parity.compare(package, run, label, reference(network), probe, REFERENCE) for probe in tried]
-        gates.append(parity.gate(kind, name, found, command))
+        against = reference(expected.network)
+        found = [parity.compare(package, run, label, against, probe, expected.name) for probe in tried]
+        gates.append(parity.gate(kind, name, found, command, expected.least_db))
         records += found
     return records, gates
+
+
+def expected_of(package: Package, network: nn.Module) -> Expected:
+    """What a package made of `network` must agree with.
+
+    That is the network in floating point; but one that was trained in 8 bits for a package that computes in
+    8 bits.
+    """
+    method = method_of(package.spec.description.metadata.userDefined)
+    if method is None:
+        return Expected(quantized.plain(network), REFERENCE, None)
+    if method.activations and quantized.is_quantized(network):
+        return Expected(network, ROUNDED_REFERENCE, ROUNDED_DB)
+    return Expected(quantized.plain(network), REFERENCE, method.least_db)
 
 
 def check_placement(

@@ -23,7 +23,7 @@ MULTIRUN = ("-m", "--multirun")
 def main(words: list[str]) -> int:
     """Estimate one configuration, or with --multirun every combination of settings; always 0."""
     given = arguments.overrides_only([word for word in words if word not in MULTIRUN])
-    overrides = [_in_full(word) for word in given]
+    overrides = [arguments.in_full(word, SHORT) for word in given]
     configs = _combinations(overrides) if set(words) & set(MULTIRUN) else [({}, load(overrides))]
     settings = configs[0][1].estimate
     chosen = [chips.load().named(config.placement.chip) for _, config in configs]
@@ -38,12 +38,6 @@ def main(words: list[str]) -> int:
     if settings.out:
         _write(rows, Path(settings.out), settings.fps)
     return 0
-
-
-def _in_full(word: str) -> str:
-    """`chip=m2` for `placement.chip=m2`, and the other short names."""
-    key, sign, value = word.partition("=")
-    return f"{SHORT.get(key, key)}{sign}{value}"
 
 
 def _combinations(overrides: list[str]) -> list[tuple[dict[str, str], Config]]:

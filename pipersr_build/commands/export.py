@@ -7,9 +7,11 @@ from torch import nn
 
 from pipersr_build import files, machine, models
 from pipersr_build.commands import arguments, publish, quality
+from pipersr_build.commands.calibration import smaller_versions
 from pipersr_build.commands.checks import Checked, Pictures, check_package
 from pipersr_build.commands.render import render, show
-from pipersr_build.config import Config, command_line, evaluation_folders, load, plain
+from pipersr_build.config import Config, command_line, evaluation_folders, load
+from pipersr_build.config import plain as settings_of
 from pipersr_build.data.corpus import photos_corpus
 from pipersr_build.errors import InputError
 from pipersr_build.evidence import CensusComparison, Evidence, Fusion, Gate, judge
@@ -19,6 +21,7 @@ from pipersr_build.fusion import collapse_branches, count_batch_norms, prove_equ
 from pipersr_build.fusion.proof import TOLERANCE
 from pipersr_build.mil.census import census
 from pipersr_build.mil.package import open_package
+from pipersr_build.models import quantized
 from pipersr_build.models.facts import Facts
 from pipersr_build.models.reference import reference_weights
 from pipersr_build.models.weights import Weights, load_weights, save_weights
@@ -53,7 +56,7 @@ def preflight(config: Config) -> list[Contract]:
     if config.export.image.enabled and facts.receptive_radius is not None:
         spans(1, config.export.image.tile, facts.receptive_radius)
     pictures = config.evaluation
-    for folder in (*evaluation_folders(pictures), pictures.hr, pictures.lr):
+    for folder in (*evaluation_folders(pictures), pictures.hr, pictures.lr, config.export.calibration):
         if folder and not Path(folder).is_dir():
             raise InputError("no such folder of pictures", where=folder, fix="check the path")
     with publish.place(Path(config.exports), config.name):
@@ -73,7 +76,8 @@ def export(config: Config, weights: Weights, command: str) -> int:
 
 def _make(config: Config, weights: Weights, wanted: list[Contract], stage: Path, command: str) -> Evidence:
     """Everything that an export consists of, in `stage`, but the renderings."""
-    fusion, deployed, fusion_gate = fold(weights.network, folder_shown(config))
+    plain = quantized.plain(weights.network)
+    fusion, deployed, fusion_gate = fold(plain, folder_shown(config))
     checked = _packages(config, weights, deployed, wanted, stage)
     save_weights(stage / publish.WEIGHTS, weights.network, weights.config, weights.name)
     measured, samples = quality.of_export(config, stage, checked)
@@ -82,10 +86,10 @@ def _make(config: Config, weights: Weights, wanted: list[Contract], stage: Path,
         provenance=machine.provenance(command),
         model=models.describe(weights.config),
         weights_sha256=files.sha256(stage / publish.WEIGHTS),
-        config=plain(config),
+        config=settings_of(config),
         training=read_record(weights.path, weights.sha256),
         fusion=fusion,
-        censuses=count_operations(weights.network, deployed, stage, config.target.deployment),
+        censuses=count_operations(plain, deployed, stage, config.target.deployment),
         packages=[item.record for item in checked],
         quality=measured,
         samples=samples,
@@ -101,8 +105,9 @@ def _packages(
     metadata = _metadata(facts)
     target, placement, within = config.target.deployment, config.placement, folder_shown(config)
     pictures: Pictures = [(picture.name, picture.rgb) for picture in photos_corpus().holdout[:2]]
+    smaller = smaller_versions(config, weights, deployed)
     checked = []
-    with bar("export and check", 2 * len(wanted)) as shown:
+    with bar("export and check", 2 * len(wanted) * (1 + len(smaller.methods))) as shown:
         made = build(
             deployed,
             wanted,
@@ -111,6 +116,7 @@ def _packages(
             title=facts.title,
             metadata=metadata,
             rewrite=config.export.rewrite,
+            smaller=smaller,
         )
         for contract, path in made:
             shown.advance(note=f"checking {contract.name}")

@@ -27,7 +27,11 @@ def find(paths: list[Path], command: str) -> list[Path]:
 
 def _packages(path: Path) -> list[Path]:
     if not (path / EVIDENCE).is_file():
-        return _inside(path) or [path]
+        found = _inside(path)
+        if not found and path.is_dir() and not _is_package(path):
+            fix = "give a .mlpackage, or a folder that holds some"
+            raise InputError("no package is in this folder", where=path, fix=fix)
+        return found or [path]
     try:
         return [path / package.file for package in evidence.load(path / EVIDENCE).packages]
     except InputError:  # of another version: its packages can be read all the same
@@ -38,7 +42,7 @@ def _packages(path: Path) -> list[Path]:
 
 def _inside(folder: Path) -> list[Path]:
     """The packages in a folder that is none itself, and in its folders, sorted."""
-    if folder.suffix in (".mlpackage", ".mlmodelc") or (folder / "Manifest.json").exists():
+    if _is_package(folder):
         return []
     found: list[Path] = []
     for here, folders, _ in os.walk(folder):
@@ -46,3 +50,8 @@ def _inside(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if name not in packages]
         found += [Path(here, name) for name in packages]
     return sorted(found)
+
+
+def _is_package(folder: Path) -> bool:
+    """Whether the folder is meant as one package, whole or not."""
+    return folder.suffix in (".mlpackage", ".mlmodelc") or (folder / "Manifest.json").exists()

@@ -24,9 +24,9 @@ MOST_SAMPLES = 4
 
 
 def of_export(config: Config, stage: Path, checked: list[Checked]) -> tuple[list[Quality], list[Sample]]:
-    """Bicubic and the image package on the configured pictures; nothing where no image package is made.
+    """Bicubic and the image packages on the configured pictures; nothing where no image package is made.
 
-    The samples are the first test set's.
+    The samples are the first test set's, of the first package; others are smaller versions of it.
     """
     images = [item.record.file for item in checked if item.record.contract == "image"]
     if not images:
@@ -46,6 +46,9 @@ def of_export(config: Config, stage: Path, checked: list[Checked]) -> tuple[list
         for under_one_protocol in zip(*pair, strict=True)
         for row in under_one_protocol
     ]
+    for smaller in images[1:]:
+        upscale = package_upscaler(open_package(stage / smaller))
+        rows += [row for pictures in sets for row in measure(upscale, pictures, config, smaller)]
     return rows, _samples(sets[0], ours, rows[:2], files.make_folder(stage / SAMPLES))
 
 

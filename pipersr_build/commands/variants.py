@@ -49,7 +49,7 @@ class Estimate(Record):
     package: str
     width: int
     height: int
-    scale: int
+    scale: int | float
     operations: int
     parameters: int
     gflop: float
@@ -100,12 +100,13 @@ def estimates(
                 "scale": models.facts(config.model).scale,
                 "parameters": models.parameters(network),
             }
-            yield _estimate(contract, open_package(path), chips, fps, known)
+            yield of_package(contract, open_package(path), chips, fps, known)
 
 
-def _estimate(
+def of_package(
     contract: Contract, package: Package, chips: Sequence[Chip], fps: float | None, known: dict[str, Any]
 ) -> Estimate:
+    """The estimate of one package; `known` holds what the package itself does not say."""
     families = dict.fromkeys(chip.family for chip in chips)
     placed = {family: predict(package, chip=family, function=package.main.name)[0] for family in families}
     parts = {family: package_cost.segments(package.main, placed[family]) for family in families}

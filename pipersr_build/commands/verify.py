@@ -10,29 +10,32 @@ from pathlib import Path
 from rich.console import Console
 
 from pipersr_build import files
-from pipersr_build.commands import packages
+from pipersr_build.commands import arguments, packages
 from pipersr_build.commands.verify_options import Options, parse
 from pipersr_build.config import PlacementConfig, load
 from pipersr_build.errors import BuildError, InputError, MachineError
 from pipersr_build.evaluation.names import distinct
 from pipersr_build.files import explain_os_error
-from pipersr_build.placement import pin, plan, rules
+from pipersr_build.mil.package import open_package
+from pipersr_build.placement import mlperf, pin, plan, rules
 from pipersr_build.placement.analysis import Analysis, Measure, Verification, analyse
-from pipersr_build.progress import track
+from pipersr_build.progress import say, track
 from pipersr_build.report.placement_github import annotations
 from pipersr_build.report.placement_html import to_html
 from pipersr_build.report.placement_json import to_json
 from pipersr_build.report.placement_junit import to_junit
 from pipersr_build.report.placement_terminal import conclusion, package_view
 
+SHORT = {"chip": "placement.chip"}
+
 
 def main(words: list[str]) -> int:
     """Judge every package that is named; 0 only if every operation is resident, or all is as pinned."""
     options = parse(words)
-    settings = load(options.overrides).placement
+    settings = load([arguments.in_full(word, SHORT) for word in options.overrides]).placement
     label = chip_label(settings.chip)
     measure, before = _measure(options, settings), _pin_to_compare(options)
-    analyses = list(_analyses(options.paths, settings.chip, measure))
+    analyses = list(_analyses(options.paths, settings.chip, measure, report=options.mlperf is not None))
     found = Verification(analyses, distinct([a.path for a in analyses]), label, settings.gate)
     problem: BuildError | None = None
     try:
@@ -82,9 +85,12 @@ def _measure(options: Options, settings: PlacementConfig) -> Measure | None:
 
     Raises:
         MachineError: the user insists, and this machine does not have it.
+        InputError: the performance report cannot be read.
     """
     if options.measured is False:
         return None
+    if options.mlperf is not None:
+        return _report(options.mlperf)
     try:
         plan.require_mac(platform.system(), platform.mac_ver()[0])
     except MachineError:
@@ -99,9 +105,25 @@ def _measure(options: Options, settings: PlacementConfig) -> Measure | None:
     )
 
 
-def _analyses(paths: Sequence[Path], chip: str, measure: Measure | None) -> Iterator[Analysis]:
+def _report(path: Path) -> Measure:
+    """What a report of Xcode's says, read now, in place of Core ML's answer."""
+    report = mlperf.read(path)
+    if not report.placements:
+        fix = "make it with Xcode 16 or later for an ML program"
+        raise InputError("the performance report names no operations", where=path, fix=fix)
+    if report.predict_ms is not None:
+        say(f"{path.name}: {report.predict_ms:.3g} ms a prediction (median) on {report.device}")
+    return lambda package: list(mlperf.read(path, open_package(package)).placements)
+
+
+def _analyses(
+    paths: Sequence[Path], chip: str, measure: Measure | None, *, report: bool
+) -> Iterator[Analysis]:
     """Every package's analysis; one that cannot be used stands for itself with its error."""
     found = list(_packages(paths))
+    if report and len(found) > 1:
+        fix = "verify that package alone"
+        raise InputError(f"a performance report is about one package, not {len(found)}", fix=fix)
     for given in track("verifying", found, len(found)):
         yield given if isinstance(given, Analysis) else _analysis(given, chip, measure)
 

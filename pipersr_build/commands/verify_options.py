@@ -24,6 +24,7 @@ class Options:
         github: whether to print GitHub's workflow commands.
         pin: the file of the pinned placement.
         pin_update: whether to write the pin though there is one.
+        mlperf: a performance report of Xcode's on the one package, in place of asking Core ML.
         measured: True asks for Core ML's answer, False for a prediction; None takes what there is.
     """
 
@@ -35,6 +36,7 @@ class Options:
     github: bool = False
     pin: Path | None = None
     pin_update: bool = False
+    mlperf: Path | None = None
     measured: bool | None = None
 
     @property
@@ -68,6 +70,7 @@ def parse(words: list[str]) -> Options:
         github=found.github,
         pin=found.pin,
         pin_update=found.pin_update,
+        mlperf=found.mlperf,
         measured=found.measured,
     )
 
@@ -92,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--pin-update", action="store_true")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--measured", dest="measured", action="store_true", default=None)
+    source.add_argument("--mlperf", type=Path)
     source.add_argument("--predicted", dest="measured", action="store_false", default=None)
     return parser
 

@@ -26,7 +26,7 @@ class Published:
 
     network: str
     parameters: int | None
-    scale: int
+    scale: int | float
     dataset: str
     protocol: str
     psnr: float

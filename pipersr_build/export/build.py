@@ -9,6 +9,8 @@ from torch import nn
 
 from pipersr_build.config import ExportConfig
 from pipersr_build.errors import InputError
+from pipersr_build.export.compression.methods import METHOD_KEY
+from pipersr_build.export.compression.variants import Smaller, versions
 from pipersr_build.export.contracts import Contract
 from pipersr_build.export.convert import TRACE_SIZE, convert, state_channels, trace
 from pipersr_build.export.refusals import naming_the_operation
@@ -42,10 +44,12 @@ def build(
     title: str,
     metadata: dict[str, str],
     rewrite: bool = True,
+    smaller: Smaller | None = None,
 ) -> Iterator[tuple[Contract, Path]]:
     """Convert a deploy network once per contract and write the packages into `folder`.
 
     With `rewrite`, graph passes replace what the Neural Engine refuses by exact equivalents; see `passes`.
+    `smaller` asks for compressed versions of every package beside it, `image_128_int8` beside `image_128`.
 
     Yields:
         each contract and its package, as soon as it is written.
@@ -62,6 +66,13 @@ def build(
         path = folder / f"{contract.name}.mlpackage"
         write_package(model, path, f"{title}, {contract.kind} {contract.width}x{contract.height}", metadata)
         yield contract, path
+        if smaller is None:
+            continue
+        for named, method, less in versions(model, contract, smaller, deployment=deployment, rewrite=rewrite):
+            path = folder / f"{named.name}.mlpackage"
+            said = f"{title}, {contract.kind} {contract.width}x{contract.height}, {method.title}"
+            write_package(less, path, said, {**metadata, METHOD_KEY: method.key})
+            yield named, path
 
 
 def _trace_size(network: nn.Module, contract: Contract) -> tuple[int, int]:

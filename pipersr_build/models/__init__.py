@@ -54,11 +54,15 @@ FAMILIES: dict[str, Family] = {
         pipersr.PiperSR,
         pipersr.facts,
         starts=("nearest", "calibrated", "identity"),
-        forms=("as_is", "frozen", "folded"),
+        forms=("as_is", "frozen", "folded", "quantized"),
         subpixel=("tail",),
     ),
     "quicksrnet": Family(
-        quicksrnet.QuickSRNetConfig, quicksrnet.QuickSRNet, quicksrnet.facts, subpixel=("tail", "anchor")
+        quicksrnet.QuickSRNetConfig,
+        quicksrnet.QuickSRNet,
+        quicksrnet.facts,
+        forms=("as_is", "quantized"),
+        subpixel=("tail", "anchor"),
     ),
     "espcn": Family(espcn.ESPCNConfig, espcn.ESPCN, espcn.facts, subpixel=("tail",)),
     "fsrcnn": Family(fsrcnn.FSRCNNConfig, fsrcnn.FSRCNN, fsrcnn.facts),

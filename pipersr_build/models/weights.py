@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from pipersr_build import files, models
 from pipersr_build.errors import InputError
+from pipersr_build.models import quantized
 
 METADATA_KEY = "pipersr_build"  # one key: safetensors does not keep the order of several
 FORMAT = 1
@@ -57,7 +58,10 @@ def load_weights(path: str | Path, expected: Any = None) -> Weights:
     tensors, about = _read(path)
     config = _config(about, path)
     _check_architecture(config, expected, path)
-    network = models.build(config)
+    try:
+        network = quantized.as_in_file(models.build(config), tensors)
+    except ValueError as error:
+        raise InputError(f"the weights do not fit their network: {error}", where=path) from error
     _check_tensors(network.state_dict(), tensors, path)
     network.load_state_dict(tensors)
     return Weights(network.eval(), config, about["name"], path, files.sha256(path))

@@ -54,7 +54,7 @@ def placement(
         notes: the compiler's, possibly empty.
     """
     graph = None if function is None else Graph(function)
-    dynamic = is_dynamic(part.operations, witness.units)
+    dynamic = part.kind == "program" and is_dynamic(part.operations, witness.units)
     judge = _Judge(graph, notes, dynamic, witness.name)
     rows = [judge.row(op) for op in part.operations]
     found = None if function is None or dynamic else _segmentation(part, function, notes)

@@ -47,12 +47,13 @@ def predict_function(
     table = rules.load()
     family = table.family(chip)
     graph = Graph(function)
-    found = _Program(graph, check.capabilities(graph, chip=chip), profile.for_family(family))
+    flexible = _flexible(function, interface)
+    found = _Program(graph, check.capabilities(graph, chip=chip), profile.for_family(family), flexible)
     placement = Placement(
         source="predicted",
         basis=_basis(check.basis(table, family), found),
         function=function.name,
-        operations=found.operations(_flexible(function, interface)),
+        operations=found.operations(),
         totals=found.totals(),
     )
     return advice.advise(placement, graph, interface, table, family)
@@ -65,6 +66,8 @@ def _flexible(function: Function, interface: Interface | None) -> bool:
 
 def _basis(can: str, found: "_Program") -> str:
     """On what the prediction rests: rules for *can*, a profile for *will*."""
+    if found.flexible:
+        return f"{can}; what Core ML estimates for programs of flexible size is not known"
     if found.profile is None:
         return f"{can}; what Core ML estimates for this chip is not known, so neither is its choice"
     known = f"{can}; choice simulated with estimates for {found.profile.chips}, {found.profile.os}"
@@ -89,13 +92,15 @@ class _Both:
 class _Program:
     """One function with its capabilities, the estimates for its operations, and the expected choice."""
 
-    def __init__(self, graph: Graph, capabilities: Sequence[Capability], of: Profile | None) -> None:
-        self.graph, self.capabilities, self.profile = graph, capabilities, of
+    def __init__(
+        self, graph: Graph, capabilities: Sequence[Capability], of: Profile | None, flexible: bool
+    ) -> None:
+        self.graph, self.capabilities, self.profile, self.flexible = graph, capabilities, of, flexible
         self.subjects = {c.operation.name: Subject(c.operation, graph) for c in capabilities}
         self.estimates: dict[str, Estimate] = {}
         self.path: OtherPath | None = None
         self.both: _Both | None = None
-        if of is not None:
+        if of is not None and not flexible:
             self._simulate(of)
 
     def _simulate(self, of: Profile) -> None:
@@ -131,15 +136,15 @@ class _Program:
         whole = self.both.without
         return TotalsRecord(expected=whole.expected, engine=whole.engine, cpu=whole.cpu)
 
-    def operations(self, flexible: bool) -> list[OperationPlacement]:
+    def operations(self) -> list[OperationPlacement]:
         """The record of every operation, in program order."""
-        judged = [self._judged(c, flexible) for c in self.capabilities]
+        judged = [self._judged(c) for c in self.capabilities]
         total = sum(_chosen(op) for op in judged)
         shared = [_with_share(op, total) for op in judged]
         return _compile_time_like_consumers(self.graph, shared)
 
-    def _judged(self, capability: Capability, flexible: bool) -> OperationPlacement:
-        verdict, preferred, reasons = self._verdict(capability, flexible)
+    def _judged(self, capability: Capability) -> OperationPlacement:
+        verdict, preferred, reasons = self._verdict(capability)
         supported: list[Device] = ["ane", "cpu"] if capability.answer == "yes" else ["cpu"]
         if verdict == "dynamic" and self.path is not None:
             supported = ["ane", "gpu", "cpu"]  # as its plan lists them for everything on that path
@@ -155,12 +160,10 @@ class _Program:
             estimates=self._estimates(operation),
         )
 
-    def _verdict(
-        self, capability: Capability, flexible: bool
-    ) -> tuple[PlacementVerdict, Device | None, list[str]]:
+    def _verdict(self, capability: Capability) -> tuple[PlacementVerdict, Device | None, list[str]]:
         if self.path is not None:
             return "dynamic", None, [self.path.reason]
-        if flexible:
+        if self.flexible:
             return "dynamic", None, [FLEXIBLE, *capability.reasons]
         if capability.answer == "no":
             return "hard", "cpu", capability.reasons

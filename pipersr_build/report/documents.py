@@ -9,7 +9,15 @@ from functools import partial
 from pathlib import Path
 
 from pipersr_build import files
-from pipersr_build.benchmark import ablation, latency, latency_tables, record, zoo
+from pipersr_build.benchmark import (
+    ablation,
+    comparison_record,
+    latency,
+    latency_tables,
+    quantization_record,
+    record,
+    zoo,
+)
 from pipersr_build.evaluation import record as evaluations
 from pipersr_build.evidence import Provenance, Training
 from pipersr_build.placement import agreement
@@ -102,11 +110,29 @@ def training_table() -> str:
     ])  # fmt: skip
 
 
+def quantization_table() -> str:
+    """What 8 bits cost networks with and without identity initialisation and ReLU1."""
+    return quantization_record.table(quantization_record.load(RECORDS / "quantization.json"))
+
+
 def zoo_table() -> str:
     """Which architectures of others come through, and what stands in the way of the rest."""
     found = zoo.load_record(RECORDS / "zoo.json")
     where = f"spandrel {found.spandrel}, chip {found.chip}, target {found.target}; {_where(found.provenance)}"
     return f"{zoo.table(found)}\n\n{where}"
+
+
+def comparison_table() -> str:
+    """Networks trained alike with their plot; as long as there is no record, how to make one."""
+    if not comparison_record.SHIPPED.is_file():
+        return comparison_record.not_measured()
+    found = comparison_record.load(comparison_record.SHIPPED)
+    return f"![{comparison_record.title(found)}](family.svg)\n\n{comparison_record.table(found)}"
+
+
+def comparison_plot() -> str:
+    """The plot of that comparison, as SVG."""
+    return comparison_record.plot(comparison_record.load(comparison_record.SHIPPED))
 
 
 def latency_table() -> str:
@@ -144,13 +170,17 @@ TABLES: dict[str, Callable[[], str]] = {
     "step": partial(bench_table, "step"),
     "ablation": ablation_table,
     "agreement": agreement_table,
+    "comparison": comparison_table,
     "latency": latency_table,
+    "quantization": quantization_table,
     "zoo": zoo_table,
     "latency_claim": claim_table,
     "reference_quality": quality_table,
     "reference_training": training_table,
 }
 PLOTS: dict[str, Callable[[], str]] = {"docs/latency.svg": latency_plot}
+if comparison_record.SHIPPED.is_file():
+    PLOTS["docs/family.svg"] = comparison_plot
 
 if __name__ == "__main__":
     for name, draw in PLOTS.items():

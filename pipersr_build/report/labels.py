@@ -41,7 +41,11 @@ class Box:
 
 
 def place(
-    points: Sequence[Point], sizes: Sequence[tuple[float, float]], frame: Box, radius: float
+    points: Sequence[Point],
+    sizes: Sequence[tuple[float, float]],
+    frame: Box,
+    radius: float,
+    obstacles: Sequence[Point] = (),
 ) -> list[Box]:
     """A box for every point's name, as near to it as there is room; earlier points choose first.
 
@@ -50,13 +54,14 @@ def place(
         sizes: width and height of each name.
         frame: what no box may leave.
         radius: of the marks.
+        obstacles: centres of other marks, which have no name and are not to be hidden either.
 
     Returns:
         Boxes in the points' order. They meet no mark and no other box, the straight leaders from mark
         to box cross none, and each lies nearer to its own mark than to others; where that cannot be
         had, the last is given up first.
     """
-    marks = [_around(point, 2 * radius, 2 * radius) for point in points]
+    marks = [_around(point, 2 * radius, 2 * radius) for point in (*points, *obstacles)]
     placed: list[tuple[Point, Box]] = []
     for point, size in zip(points, sizes, strict=True):
         placed.append((point, _best(point, _candidates(point, size, frame, radius), marks, placed)))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pipersr_build import models
 from pipersr_build.config import TrainingConfig
 from pipersr_build.errors import InputError
+from pipersr_build.models import quantized
 from pipersr_build.progress import say
 from pipersr_build.training import forms
 from pipersr_build.training.names import LAST, PREVIOUS, SETTINGS
@@ -102,7 +103,10 @@ def load_network(path: Path) -> tuple[nn.Module, Any]:
     _check_format(content, path)
     average = content.get("callbacks", {}).get("Average")
     tensors = _trained(content) if average is None else average["network"]
-    network = models.build(config)
+    try:
+        network = quantized.as_in_file(models.build(config), tensors)
+    except ValueError as error:
+        raise InputError(f"the checkpoint is of another network: {error}", where=path) from error
     _check_tensors(tensors, network, path)
     network.load_state_dict(tensors)
     return network.eval(), config

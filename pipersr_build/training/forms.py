@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from pipersr_build import fusion, models
 from pipersr_build.config import TrainingConfig
 from pipersr_build.errors import InputError
+from pipersr_build.models import quantized
 from pipersr_build.models.rescale import can_rescale, rescaled
 from pipersr_build.models.start import STARTS
 from pipersr_build.models.weights import describe_weights, load_weights
@@ -44,8 +45,20 @@ def freeze_batch_norms(network: nn.Module) -> nn.Module:
 
 
 def training_config(model: Any, settings: TrainingConfig) -> Any:
-    """The configuration of the network that is trained: without batch norms in the folded form."""
+    """The configuration of the network that is trained: without batch norms in the folded form.
+
+    In simulated 8 bits it is without branches too.
+    """
+    if settings.form == "quantized":
+        deployed = {"norm": "none", "branches": "plain"}
+        known = {field.name for field in fields(model)}
+        return replace(model, **{key: value for key, value in deployed.items() if key in known})
     return replace(model, norm="none") if settings.form == "folded" else model
+
+
+def kept_config(model: Any, settings: TrainingConfig) -> Any:
+    """The configuration of the network that is kept: as it is deployed where it was trained in 8 bits."""
+    return training_config(model, settings) if settings.form == "quantized" else model
 
 
 def training_network(model: Any, settings: TrainingConfig, lr: Tensor) -> nn.Module:
@@ -67,6 +80,8 @@ def training_network(model: Any, settings: TrainingConfig, lr: Tensor) -> nn.Mod
         network = STARTS[settings.start](network, lr)
     if settings.form == "frozen":
         network = freeze_batch_norms(network)
+    if settings.form == "quantized":
+        network = quantized.quantize(network, (lr[i : i + 1] for i in range(len(lr))))
     return network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 

@@ -171,7 +171,7 @@ def _publish(run: _Run) -> Result:
     batches = run.patches.first_lr(STATISTICS_BATCHES)
     kept = forms.kept_network(judged.cpu(), config.model, settings, batches)
     before = _before(settings)
-    save_weights(weights, kept, config.model, config.name)
+    save_weights(weights, kept, forms.kept_config(config.model, settings), config.name)
     record = _record(run, weights, chosen, before)
     files.write_text(run.plan.folder / RECORD, record.model_dump_json(indent=2) + "\n")
     run.kept.finish(scores)

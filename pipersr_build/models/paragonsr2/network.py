@@ -143,7 +143,7 @@ def _has_windows(config: ParagonSR2Config) -> bool:
 
 
 def _radius(config: ParagonSR2Config) -> int | None:
-    """One pixel for each 3x3 convolution in the chain, or the dilation's three; no base path reaches as far."""
+    """One pixel for each 3x3 convolution in the chain, or the dilation's three; no base reaches as far."""
     if _has_windows(config) or config.block == "pro":
         return None
     each = 1 + DILATION if config.block == "stream" else 1

@@ -10,6 +10,7 @@ from pipersr_build import cli
 from pipersr_build.commands.verify import chip_label
 from pipersr_build.commands.verify_options import STDOUT, parse
 from pipersr_build.errors import InputError, MachineError
+from pipersr_build.mil.package import open_package
 from pipersr_build.placement import plan
 
 
@@ -53,7 +54,7 @@ def test_the_gate_can_be_that_the_engine_can(capsys):
 
 @pytest.mark.usefixtures("work")
 def test_json_is_alone_on_the_standard_output(tiny, capsys):
-    code, out, _ = run(capsys, "--json", f"nets/{tiny.image.name}", "placement.chip=M1")
+    code, out, _ = run(capsys, "--json", f"nets/{tiny.image.name}", "chip=M1")
     assert code == 1
     [package] = json.loads(out)
     assert package["name"] == tiny.image.name
@@ -82,6 +83,13 @@ def test_one_bad_package_does_not_hide_the_others(work, capsys):
         assert text in err
     code, out, _ = run(capsys, "nets", "nowhere", "--json")
     assert [p["error"] and p["error"]["what"] for p in json.loads(out)][-1] == "no such package"
+
+
+def test_a_folder_without_packages_is_refused_as_that(work, capsys):
+    (work / "empty").mkdir()
+    code, _, err = run(capsys, "empty")
+    assert code == 2
+    assert "no package is in this folder" in err
 
 
 @pytest.mark.usefixtures("work")
@@ -230,3 +238,39 @@ def test_packages_are_found_beside_evidence_of_another_version(work, capsys):
     code, _, err = run(capsys, ".")
     assert code == 2
     assert "evidence file" in err
+
+
+def test_a_report_of_xcodes_is_a_witness_on_any_machine(work, tiny, capsys):
+    package = open_package(work / "nets" / tiny.video.name)
+    cpu, ane = ({"deviceType": {kind: {}}} for kind in ("cpu", "neuralEngine"))
+    operations = [
+        {
+            "operatorName": f"ios18.{op.type}",
+            "outputs": [{"name": op.name}],
+            "deviceUsage": {"preferred": ane, "supported": [cpu, ane]},
+            "cost": {"weight": 0.1},
+        }
+        for op in package.main.walk()
+    ]
+    functions = {"main": {"block": {"operations": operations}}}
+    results = {
+        "predict": {"samples": [0.002]},
+        "modelStructure": {"program": {"_0": {"functions": functions}}},
+    }
+    content = {"computeUnit": 3, "deviceInfo": {"modelName": "Mac16,1"}, "deviceResults": results}
+    (work / "net.mlperf").mkdir()
+    (work / "net.mlperf/report.json").write_text(json.dumps(content))
+    words = [f"nets/{tiny.video.name}", "--mlperf", "net.mlperf"]
+    code, out, err = run(capsys, *words)
+    assert code == 0
+    assert "Mac16,1" in out + err
+    assert "2 ms a prediction" in out + err
+    [found] = json.loads(run(capsys, *words, "--json")[1])
+    assert found["source"] == "measured"
+    code, _, err = run(capsys, "nets", "--mlperf", "net.mlperf")
+    assert code == 2
+    assert "about one package, not 2" in err
+    (work / "net.mlperf/report.json").write_text("{}")
+    code, _, err = run(capsys, *words)
+    assert code == 2
+    assert "no Core ML performance report" in err

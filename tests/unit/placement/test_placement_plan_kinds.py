@@ -96,6 +96,14 @@ def test_layers_of_a_neural_network(core_ml, tmp_path):
     assert found.warnings == []
 
 
+def test_layers_have_no_costs_and_are_not_dynamic_for_that(core_ml, tmp_path):
+    model = save(network(quiet.coremltools()), tmp_path / "old.mlmodel")
+    layers = [planned("activation", "a", "ane", "gpu", "cpu"), planned("softmax", "b", "cpu")]
+    core_ml({"layers": layers}, UNITS="ALL")
+    [found] = plan.measure(model, compute_units="all")
+    assert [op.verdict for op in found.operations] == ["ane", "hard"]
+
+
 @pytest.mark.parametrize("shape", ["tuple", "mapping"])
 def test_models_of_a_pipeline_are_named_as_predictions_name_them(net, core_ml, tmp_path, shape):
     ct = quiet.coremltools()

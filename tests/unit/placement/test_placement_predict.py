@@ -97,8 +97,9 @@ def test_a_chip_whose_estimates_nobody_knows_gets_no_choice() -> None:
     assert "not known" in placement.basis
 
 
-def test_a_start_that_is_computed_at_run_time_takes_the_whole_program_off_the_path() -> None:
-    slice_ = operation("slice_by_size", X, "s", x="c2", begin="b", size=const([1, 64, SIDE, SIDE]))
+@pytest.mark.parametrize("kind", ["slice_by_size", "slice_by_index"])
+def test_a_start_that_is_computed_at_run_time_takes_the_whole_program_off_the_path(kind: str) -> None:
+    slice_ = operation(kind, X, "s", x="c2", begin="b", size=const([1, 64, SIDE, SIDE]))
     program = function([*convs(3, "x"), slice_], x=X, b=tensor(4, dtype="int32"))
     placement = predict_function(program)
     assert {op.verdict for op in placement.operations} == {"dynamic"}
@@ -106,7 +107,11 @@ def test_a_start_that_is_computed_at_run_time_takes_the_whole_program_off_the_pa
 
 
 def test_flexible_sizes_are_dynamic() -> None:
+    """And nothing is estimated for them."""
     interface = Interface((Feature("x", "tensor", "fp16", (1, 64, SIDE, SIDE), "", flexible=True),), ())
+    placement = predict_function(function(convs(2, "x"), x=X), interface=interface)
+    assert placement.totals is None
+    assert {op.estimates.share for op in placement.operations if op.estimates} == {None}
     assert set(verdicts(function(convs(2, "x"), x=X), interface=interface)) == {"dynamic"}
     unknown = tensor(1, 64, None, None)
     assert set(verdicts(one("relu", unknown, unknown))) == {"dynamic"}

@@ -1,0 +1,124 @@
+"""The tables of `compare` for the terminal."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from pipersr_build.report import format as fmt
+from pipersr_build.report.compare_record import SETS, Change, Changes, Comparison, Row
+from pipersr_build.report.table import printable
+
+NONE = "–"
+_RESIDENT = {True: "all ANE", False: "not all ANE", None: "not known"}
+_LONGEST = 60  # characters of a value that changed
+
+
+def networks_table(found: Comparison) -> Table:
+    """A row of two lines for each network: what is trained above what is deployed, ours above published."""
+    title = (
+        f"{found.frame}, {found.target}; placement and latency predicted for {found.chip}; "
+        f"PSNR {found.protocol}, dB"
+    )
+    table = _table(title, notes(found))
+    table.add_column("network", overflow="fold")
+    for name in ("parameters\ndeployed", "GFLOP", "operations\nfused", "package\nplacement",
+                 "expected ms\nband", *(f"{name}\npublished" for name in SETS)):  # fmt: skip
+        table.add_column(name, justify="right")
+    for row in found.rows:
+        if row.error:
+            table.add_row(printable(row.name), printable("no package", "yellow"), *[""] * (4 + len(SETS)))
+        else:
+            table.add_row(printable(row.name), *map(_lines, cells(row, found)))
+    return table
+
+
+def cells(row: Row, found: Comparison) -> list[tuple[str, str]]:
+    """The two lines of each column but the first."""
+    frame = "" if f"{row.width}x{row.height}" == found.frame else f"{row.width}x{row.height}"
+    return [
+        (_count(row.parameters_trained), _count(row.parameters)),
+        ("" if row.gflop is None else f"{row.gflop:,.4g}", frame),
+        (_count(row.operations_trained), _count(row.operations)),
+        ("" if row.bytes is None else fmt.megabytes(row.bytes), _RESIDENT[row.resident]),
+        band(row),
+        *(quality(row, name, found.protocol) for name in SETS),
+    ]
+
+
+def band(row: Row) -> tuple[str, str]:
+    """The expected latency and the band, in ms."""
+    one = row.latency
+    if one is None or one.expected is None:
+        return "no rate known", ""
+    return f"{one.expected:.3g}", f"{one.low:.3g} to {one.high:.3g}"
+
+
+def quality(row: Row, dataset: str, protocol: str) -> tuple[str, str]:
+    """What was measured, and what was published, on a test set."""
+    score, known = row.score(dataset, protocol), row.known(dataset, protocol)
+    ours = fmt.NOT_MEASURED if score is None else f"{score.psnr:.3f}"
+    return ours, NONE if known is None else f"{known.psnr:.2f}"
+
+
+def notes(found: Comparison) -> list[str]:
+    """What a reader must know: why there is no package, and whose figures these are."""
+    lines = [f"{row.name}: {row.error}" for row in found.rows if row.error]
+    for row in found.rows:
+        origins = {(s.training, s.origin) for s in row.measured if s.protocol == found.protocol}
+        lines += [
+            f"{row.name}: measured by {origin}" + (f", weights trained for {training}" if training else "")
+            for training, origin in sorted(origins)
+        ]
+    if any(row.published for row in found.rows):
+        lines.append("published: by others, scored in ways of their own; the JSON says how, and where")
+    if any(not row.measured and not row.error for row in found.rows):
+        lines.append(f"to measure PSNR: pipersr-build train model={_first(found.rows)} …, export, evaluate")
+    return lines
+
+
+def _first(rows: Sequence[Row]) -> str:
+    return next(row.name for row in rows if not row.measured and not row.error)
+
+
+def changes_table(found: Changes) -> Table:
+    """What is not the same in two exports, part by part."""
+    same = ", ".join(f"{number} of {part}" for part, number in found.same.items() if number)
+    table = _table(f"{found.before} → {found.after}", [f"the same: {same}"] if same else [])
+    for name in ("part", "what", found.before, found.after):
+        table.add_column(printable(name), overflow="fold")
+    for change, following in zip(found.changes, [*found.changes[1:], None], strict=True):
+        ends = following is not None and following.part != change.part
+        values = (value(change.before), value(change.after))
+        table.add_row(*map(printable, (change.part, change.key, *values)), end_section=ends)
+    return table
+
+
+def value(found: Any) -> str:
+    """A value of a record in words, cut where it is long."""
+    words = NONE if found is None else found if isinstance(found, str) else fmt.plain(found)
+    return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
+
+
+def difference(change: Change) -> str:
+    """How much a number changed; empty for what is no number."""
+    pair = (change.before, change.after)
+    if any(isinstance(one, bool) or not isinstance(one, int | float) for one in pair):
+        return ""
+    return f"{change.after - change.before:+,.6g}"
+
+
+def _lines(pair: tuple[str, str]) -> Text:
+    return printable(pair[0]) + Text("\n") + printable(pair[1], "dim")
+
+
+def _count(number: int | None) -> str:
+    return NONE if number is None else fmt.count(number)
+
+
+def _table(title: str, below: Sequence[str]) -> Table:
+    caption = Text("\n").join(map(printable, below)) if below else None
+    return Table(title=printable(title), title_justify="left", caption=caption, caption_justify="left",
+                 caption_style="", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)  # fmt: skip
