@@ -109,8 +109,7 @@ COMMANDS: dict[str, Command] = {
         "Suites: startup export training step sampling (all by default), and gpu where there is one.\n"
         "bench zoo [NAME …] takes small networks of others' architectures through the export.\n"
         "bench comparison [NETWORK …] data.folder=PATH evaluation.folder=PATH trains networks alike.\n"
-        "bench quantization [NETWORK …] data.folder=PATH evaluation.folder=PATH: what identity initialisation and\n"
-        "ReLU1 are worth in 8 bits; resumable.\n"
+        "bench quantization [NETWORK …] data.folder=PATH evaluation.folder=PATH: what 8 bits cost networks.\n"
         "latency holds the predicted latencies against every published figure; it times nothing.",
     ),
     "doctor": Command("doctor", "what this machine can and cannot do"),

@@ -49,6 +49,7 @@ NETWORKS = (
 )
 RATES = (2e-3, 1e-3, 5e-4)
 PILOT = 0.1  # of the steps
+VALIDATIONS = 8  # in a training
 BASE = {  # the user's own settings come after these
     "data": "reference",
     "training.steps": "12000",
@@ -98,16 +99,12 @@ def _configured(name: str, overrides: Sequence[str], *more: str) -> Config:
     if name not in networks():
         fix = f"choose from {', '.join(networks())}"
         raise InputError(f"no network {name!r}", where="command line", fix=fix)
-    given = {word.partition("=")[0] for word in overrides}
-    base = [f"{key}={value}" for key, value in BASE.items() if key not in given]
-    words = [f"model={name}", *base, *overrides]
-    steps = configure(words).training.steps
-    lengths = [] if "training.validate_every" in given else [f"training.validate_every={_share(steps, 8)}"]
-    return configure([*words, *lengths, *more])
-
-
-def _share(steps: int, parts: int) -> int:
-    return max(1, steps // parts)
+    given = dict(word.split("=", 1) for word in (*overrides, *more))
+    base = {key: value for key, value in BASE.items() if key not in given}
+    steps = {**base, **given}["training.steps"]
+    if steps.isdigit() and "training.validate_every" not in given:
+        base["training.validate_every"] = str(max(1, int(steps) // VALIDATIONS))
+    return configure([f"model={name}", *(f"{key}={value}" for key, value in base.items()), *overrides, *more])
 
 
 def _check(names: Sequence[str], overrides: Sequence[str], config: Config) -> None:

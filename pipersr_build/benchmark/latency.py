@@ -4,6 +4,7 @@ Nothing is timed here: the figures are others' measurements (`latency.toml`), th
 """
 
 import math
+import statistics
 import tomllib
 from collections.abc import Sequence
 from functools import cache
@@ -24,6 +25,7 @@ from pipersr_build.placement.latency import Regime, Segment
 COVERED = 0.9  # of the counted rows
 LEAST = 1.35  # see chips.toml, band
 STEP = 0.05  # to which the error is rounded up
+REGIMES: tuple[Regime, ...] = ("large maps", "small maps", "streamed")
 PICTURE = (224, 224)  # pixels, height and width, where a row says nothing else
 
 Counted = Literal["counted", "defines a rate", "excluded"]
@@ -43,6 +45,7 @@ class Published(Strict):
     layers: int = 1
     channels: int = 3
     kernel: int = 3
+    printed: str = ""
     note: str = ""
     defines: str = ""
     excluded: str = ""
@@ -51,6 +54,17 @@ class Published(Strict):
     def counted(self) -> Counted:
         """Whether the row says something about the formula."""
         return "defines a rate" if self.defines else "excluded" if self.excluded else "counted"
+
+    @property
+    def remark(self) -> str:
+        """All that the file says of the row, for a reader."""
+        parts = (
+            self.printed and f"published as {self.printed}",
+            self.note,
+            self.defines and f"defines {self.defines}",
+            self.excluded,
+        )
+        return "; ".join(filter(None, parts))
 
     @property
     def what(self) -> str:
@@ -121,6 +135,19 @@ class Row(Record):
         return max(math.log(self.published / self.slowest), math.log(self.fastest / self.published), 0.0)
 
 
+class Tally(Record):
+    """How one kind of network fits: its counted rows, and what counting the excluded ones too would give."""
+
+    counted: int
+    inside: int
+    held_out: int = Field(description="counted rows inside with the factor that other networks' rows give")
+    median_error: float = Field(description="of the counted rows, without its sign")
+    factor: float
+    all_rows: int = Field(description="counted and excluded ones")
+    all_inside: int
+    all_factor: float
+
+
 class Point(Record):
     """One case of the roofline: its work, the bytes it would move, its time."""
 
@@ -158,12 +185,17 @@ class Roofline(Record):
 
 
 class LatencyCheck(Record):
-    """All rows, the errors that they imply, and the roofline."""
+    """All rows, the errors that they imply, and the roofline.
+
+    `merged` is the error that large maps and streamed cases would have as one kind.
+    """
 
     provenance: Provenance
     rows: list[Row]
     unchecked: list[dict[str, str]]
     errors: dict[Regime, float]
+    tallies: dict[Regime, Tally]
+    merged: float
     roofline: Roofline
 
 
@@ -184,7 +216,9 @@ def check(provenance: Provenance) -> LatencyCheck:
         unchecked=[
             {"what": u.what, "source": found.sources[u.source], "why": u.why} for u in found.unchecked
         ],
-        errors={"large maps": error(rows, "large maps"), "small maps": error(rows, "small maps")},
+        errors={regime: error(rows, regime) for regime in REGIMES},
+        tallies={regime: tally(rows, regime) for regime in REGIMES},
+        merged=factor([*select(rows, "large maps"), *select(rows, "streamed")]),
         roofline=roofline(),
     )
 
@@ -213,7 +247,7 @@ def row(one: Published) -> Row:
         bound=band.bound,
         regime=band.regime,
         counted=one.counted,
-        note="; ".join(filter(None, (one.note, one.defines and f"defines {one.defines}", one.excluded))),
+        note=one.remark,
     )
 
 
@@ -234,13 +268,24 @@ def segment(one: Published) -> Segment:
     return tape.segment()
 
 
+def select(rows: Sequence[Row], regime: Regime, *, excluded: bool = False) -> list[Row]:
+    """The rows of a kind of network that count, or these and the excluded ones."""
+    wanted = ("counted", "excluded") if excluded else ("counted",)
+    return [row for row in rows if row.counted in wanted and row.regime == regime]
+
+
 def error(rows: Sequence[Row], regime: Regime) -> float:
-    """The formula's error as a factor: split conformal prediction over the counted rows of a kind.
+    """The formula's error as a factor, by the counted rows of a kind of network."""
+    return factor(select(rows, regime))
+
+
+def factor(rows: Sequence[Row]) -> float:
+    """The error that rows imply, by split conformal prediction.
 
     The k-th smallest of n deviations with k = ceil((n + 1) 0.9), at most the largest, rounded up to 0.05
     and at least 1.35.
     """
-    beyond = sorted(row.beyond for row in rows if row.counted == "counted" and row.regime == regime)
+    beyond = sorted(row.beyond for row in rows)
     k = min(math.ceil((len(beyond) + 1) * COVERED), len(beyond))
     needed = math.exp(beyond[k - 1]) if beyond else 1.0
     return max(LEAST, round(math.ceil(needed / STEP - 1e-9) * STEP, 2))
@@ -248,12 +293,27 @@ def error(rows: Sequence[Row], regime: Regime) -> float:
 
 def held_out(rows: Sequence[Row], regime: Regime) -> tuple[int, int]:
     """How many counted rows lie in the band that the other networks' rows give, and how many there are."""
-    counted = [row for row in rows if row.counted == "counted" and row.regime == regime]
+    counted = select(rows, regime)
     inside = 0
     for row in counted:
         others = [other for other in counted if other.network != row.network]
-        inside += row.beyond <= math.log(error(others, regime))
+        inside += row.beyond <= math.log(factor(others))
     return inside, len(counted)
+
+
+def tally(rows: Sequence[Row], regime: Regime) -> Tally:
+    """How one kind of network fits, with and without the excluded rows."""
+    counted, every = select(rows, regime), select(rows, regime, excluded=True)
+    return Tally(
+        counted=len(counted),
+        inside=sum(row.inside for row in counted),
+        held_out=held_out(rows, regime)[0],
+        median_error=statistics.median(abs(row.error) for row in counted),
+        factor=factor(counted),
+        all_rows=len(every),
+        all_inside=sum(row.inside for row in every),
+        all_factor=factor(every),
+    )
 
 
 def roofline() -> Roofline:

@@ -13,7 +13,7 @@ Form = Literal["fp16", "ptq", "qat"]
 FORMS: dict[Form, str] = {
     "fp16": "fp16",
     "ptq": "W8A8, ranges measured after training",
-    "qat": "W8A8, trained on in simulated 8 bits",
+    "qat": "W8A8, trained in simulated 8 bits",
 }
 
 
@@ -29,7 +29,7 @@ class Budget(Record):
     """What is equal for every row; a record holds rows of one budget."""
 
     steps: int = Field(description="of training in floating point")
-    tuning_steps: int = Field(description="in simulated 8 bits, after those")
+    tuning_steps: int = Field(description="after those, in floating point and in simulated 8 bits")
     batch: int
     patch: int = Field(description="LR pixels")
     learning_rate: float
@@ -45,8 +45,8 @@ class Budget(Record):
     def words(self) -> str:
         """The budget in a sentence's part."""
         return (
-            f"{self.steps:,} steps of {self.batch} patches of {self.patch}², rate {self.learning_rate:g}; QAT "
-            f"{self.tuning_steps:,} more, rate {self.tuning_rate:g}"
+            f"{self.steps:,} steps of {self.batch} patches of {self.patch}², rate {self.learning_rate:g}; "
+            f"then {self.tuning_steps:,} at {self.tuning_rate:g}, in floating point and in 8 bits"
         )
 
 
@@ -59,7 +59,7 @@ class Row(Record):
     relu1: bool = Field(description="ReLU1, else ReLU")
     scores: list[Measured]
     bytes: dict[Form, int]
-    seconds: float = Field(description="of both trainings")
+    seconds: float = Field(description="of its trainings")
     git_commit: str | None
 
     def mean(self, form: Form, dataset: str) -> float:
@@ -72,7 +72,7 @@ class Quantization(Record):
 
     provenance: Provenance
     budget: Budget
-    rows: list[Row] = []
+    rows: list[Row]
 
 
 def save(record: Quantization, path: Path) -> None:
@@ -132,9 +132,10 @@ def _lost(row: Row, form: Form, budget: Budget) -> float:
 
 
 def _conditions(record: Quantization) -> str:
-    budget, where = record.budget, record.provenance
+    budget, where, made = record.budget, record.provenance, (record.provenance.git_commit or "unknown")[:10]
     return (
+        f"PTQ: {FORMS['ptq']}. QAT: {FORMS['qat']}. "
         f"PSNR in dB, {budget.protocol}, of image packages read back from disk, tiles of {budget.tile}². "
         f"Budget: {budget.words}; corpus `{budget.corpus}`. {where.created[:10]}, {where.machine.processor}, "
-        f"torch {where.torch}, coremltools {where.coremltools}, commit {(where.git_commit or 'unknown')[:10]}."
+        f"torch {where.torch}, coremltools {where.coremltools}, commit {made}."
     )

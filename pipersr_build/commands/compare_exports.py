@@ -98,7 +98,16 @@ def _training(found: Evidence) -> dict[str, Any]:
     shown = {"weights SHA-256": found.weights_sha256}
     if found.training is None:
         return shown
-    left_out = {"curve", "validation", "settings", "legs", "before", "train_images", "holdout_images"}
+    left_out = {
+        "weights_sha256",
+        "curve",
+        "validation",
+        "settings",
+        "legs",
+        "before",
+        "train_images",
+        "holdout_images",
+    }
     return {**shown, **flat(found.training.model_dump(exclude=left_out))}
 
 

@@ -9,6 +9,7 @@ from pipersr_build import files
 from pipersr_build.commands import arguments, variants
 from pipersr_build.commands import estimate_tables as tables
 from pipersr_build.config import Config, load
+from pipersr_build.errors import InputError
 from pipersr_build.export.build import contracts
 from pipersr_build.placement import chips
 from pipersr_build.placement.chips import Chip
@@ -28,16 +29,31 @@ def main(words: list[str]) -> int:
     settings = configs[0][1].estimate
     chosen = [chips.load().named(config.placement.chip) for _, config in configs]
     if settings.out:
-        files.make_folder(Path(settings.out))
+        _make_folder(Path(settings.out))
     rows = _estimates(configs, chosen)
     if len(configs) > 1:
         Console().print(tables.variants(rows))
     else:
         Console().print(tables.packages(rows))
         Console().print(tables.latencies(rows, [chip.name for chip in chosen[0]]))
+    names = [chip.name for chips_ in chosen for chip in chips_]
+    Console().print("\n".join(tables.bases(rows, names)), highlight=False, markup=False)
     if settings.out:
         _write(rows, Path(settings.out), settings.fps)
     return 0
+
+
+def _make_folder(folder: Path) -> None:
+    """Create the folder for the results, before anything is computed.
+
+    Raises:
+        InputError: it cannot be created, for whatever reason the system has.
+    """
+    try:
+        files.make_folder(folder)
+    except OSError as error:  # a reason that `files` does not know: /proc, for one, takes no folders
+        what = f"the folder cannot be created: {error.strerror}"
+        raise InputError(what, where=folder, fix="name another folder with out=") from error
 
 
 def _combinations(overrides: list[str]) -> list[tuple[dict[str, str], Config]]:

@@ -98,10 +98,9 @@ def _table(title: str, rows: Sequence[Estimate]) -> Table:
 
 
 def notes(rows: Sequence[Estimate]) -> list[str]:
-    """What a reader must know: how sure the band is, and which rates nobody measured."""
-    errors = chips.load().band
+    """What a reader must know: how sure the band is, which rates nobody measured."""
     found = {one.regime for row in rows for one in row.latencies}
-    kinds = {"large maps": errors.large, "small maps": errors.small}
+    kinds = chips.load().band.by_kind
     factors = " or ".join(f"{factor:g} ({kind})" for kind, factor in kinds.items() if kind in found)
     lines = [
         f"band: the spread of the rates in their sources, and the formula's own error, a factor of {factors}"
@@ -115,4 +114,13 @@ def notes(rows: Sequence[Estimate]) -> list[str]:
         lines.append("where placement is not known (?), the latency is that of the engine alone")
     if False in residents:
         lines.append("what is not on the ANE (*) counts with Core ML's own estimate for the CPU, no latency")
+    return lines
+
+
+def bases(rows: Sequence[Estimate], chosen: Sequence[str]) -> list[str]:
+    """On what the placement on the chosen chips rests, each different answer once."""
+    mine = [one for row in rows for one in row.latencies if one.chip in chosen]
+    lines = [f"placement: {basis}" for basis in dict.fromkeys(one.placement_basis for one in mine)]
+    if any(one.chip not in chosen for row in rows for one in row.latencies):
+        lines.append("on other chips it rests on other evidence, often weaker: see estimate.json (out=)")
     return lines

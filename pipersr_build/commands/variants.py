@@ -38,6 +38,7 @@ class Latency(Record):
     regime: str | None
     resident: bool | None = Field(description="all on this chip's engine; None where that is not known")
     inferred: list[str] = Field(description="the quantities that nobody measured on this chip")
+    placement_basis: str = Field(default="", description="on what the placement on this chip rests")
     reaches: Reaches | None = Field(default=None, description="the frame-rate target, of a video package")
 
 
@@ -125,7 +126,7 @@ def of_package(
         resident=_resident(placement),
         placement_basis=placement.basis,
         latencies=[
-            _latency(latency.band(parts[chip.family], chip), chip, _resident(placed[chip.family]), target)
+            _latency(latency.band(parts[chip.family], chip), chip, placed[chip.family], target)
             for chip in chips
         ],
     )
@@ -138,7 +139,7 @@ def _resident(placement: Placement) -> bool | None:
     return None if found <= {*RESIDENT, "unknown", "dynamic"} else False
 
 
-def _latency(band: Band, chip: Chip, resident: bool | None, fps: float | None) -> Latency:
+def _latency(band: Band, chip: Chip, placement: Placement, fps: float | None) -> Latency:
     low, expected, high = (None if math.isnan(v) else v for v in (band.low, band.expected, band.high))
     return Latency(
         chip=band.chip,
@@ -147,7 +148,8 @@ def _latency(band: Band, chip: Chip, resident: bool | None, fps: float | None) -
         high=high,
         bound=band.bound,
         regime=band.regime,
-        resident=resident,
+        resident=_resident(placement),
+        placement_basis=placement.basis,
         inferred=[rate.quantity for rate in chip.inferred],
         reaches=None if fps is None else reaches(band, fps),
     )

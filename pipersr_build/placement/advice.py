@@ -6,7 +6,7 @@ accuracy, and are warnings about the whole as well.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pipersr_build.evidence import OperationPlacement, Placement
@@ -14,11 +14,13 @@ from pipersr_build.mil.package import Interface
 from pipersr_build.placement import profile
 from pipersr_build.placement.conditions import mismatches, show
 from pipersr_build.placement.detectors import DETECTORS, Place, called
+from pipersr_build.placement.profile import Profile
 from pipersr_build.placement.quantities import QUANTITIES, Graph, Subject
 from pipersr_build.placement.rules import Advice, Family, Rules
 from pipersr_build.placement.scene import Scene
 from pipersr_build.placement.words import WORDS, Site
 
+Estimated = Callable[[Subject], float | None]  # ms on the engine
 NAMED = 3  # as many places as a warning names before it counts the rest
 
 
@@ -80,7 +82,7 @@ def findings(
     """Every row of advice at every place where it applies, in the rows' order."""
     known = profile.for_family(family)
     scene = Scene(graph, interface, placement, None if known is None else known.costs)
-    sites = _sites(graph, placement)
+    sites = _sites(graph, placement, _estimate(known))
     rows = [row for row in table.advice if family in row.chips]
     found = [
         Finding(row, place, _sentence(row, place, sites))
@@ -93,11 +95,26 @@ def findings(
     return [finding for finding in found if taken[finding.place.label].isdisjoint(finding.row.unless)]
 
 
-def _sites(graph: Graph, placement: Placement | None) -> dict[str, Site]:
+def _estimate(known: Profile | None) -> Estimated | None:
+    """What Core ML is expected to estimate for an operation on the engine, if the chip's rates are known."""
+    if known is None:
+        return None
+
+    def on_engine(subject: Subject) -> float | None:
+        estimate = known.estimate(subject)
+        return None if estimate is None else estimate.ane
+
+    return on_engine
+
+
+def _sites(graph: Graph, placement: Placement | None, estimate: Estimated | None) -> dict[str, Site]:
     """The operations with their placement, by name, in program order."""
     records = {} if placement is None else {op.output_name: op for op in placement.operations}
     total = sum(map(_time, records.values()))
-    return {op.name: Site(Subject(op, graph), records.get(op.name), total) for op in graph.function.walk()}
+    return {
+        op.name: Site(Subject(op, graph), records.get(op.name), total, estimate)
+        for op in graph.function.walk()
+    }
 
 
 def _time(op: OperationPlacement) -> float:

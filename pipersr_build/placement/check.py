@@ -22,12 +22,16 @@ _ANSWERS: dict[rules.RuleVerdict, Answer] = {"does not run": "no", "unknown": "u
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """Whether the ANE can run an operation, why, and by which sources."""
+    """Whether the ANE can run an operation, why, and by which sources.
+
+    `weaker` names the kinds of evidence of a yes that Core ML itself, its compiler or Apple did not give.
+    """
 
     operation: Operation
     answer: Answer
     reasons: list[str]
     sources: list[str]
+    weaker: tuple[str, ...] = ()
 
 
 def capabilities(
@@ -52,12 +56,21 @@ def capabilities(
     return [_judge(op, graph, table, family) for op in graph.function.walk()]
 
 
-def basis(table: Rules, family: Family) -> str:
-    """The chip, and on what the rows were measured that can say yes for it."""
+def basis(table: Rules, family: Family, found: Sequence[Capability] = ()) -> str:
+    """The chip, on what the rows were measured that say yes for it, and how many answers rest on less."""
     yes = [rule for rule in table.rule if rule.verdict == "runs" and family in rule.chips]
     sources = [table.sources[name] for rule in yes for name in rule.sources]
-    measured = dict.fromkeys(source.os for source in sources if source.evidence == "measured")
-    return f"{_chips(table, [family])}; rules measured on {'; '.join(measured) or 'nothing for this chip'}"
+    firm = [source for source in sources if not source.weak and family in source.chips]
+    measured = dict.fromkeys(source.os for source in firm if source.evidence == "measured")
+    known = "; ".join(measured) or "nothing for this chip"
+    return f"{_chips(table, [family])}; rules measured through Core ML on {known}{_less(found)}"
+
+
+def _less(found: Sequence[Capability]) -> str:
+    """How many answers rest on weaker evidence, and on which."""
+    weaker = [capability for capability in found if capability.weaker]
+    kinds = "; ".join(dict.fromkeys(kind for capability in weaker for kind in capability.weaker))
+    return f"; {len(weaker)} of {len(found)} answers rest on weaker evidence ({kinds})" if weaker else ""
 
 
 def _chips(table: Rules, families: Sequence[Family]) -> str:
@@ -72,11 +85,21 @@ def _judge(operation: Operation, graph: Graph, table: Rules, family: Family) -> 
     for verdict, answer in _ANSWERS.items():
         decisive = [rule for rule in matching if rule.verdict == verdict]
         if decisive:
-            decisive = decisive[:1] if verdict == "runs" else decisive  # one proof is enough
+            if verdict == "runs":  # one proof is enough, the firmest
+                firmest = min(decisive, key=lambda rule: bool(table.weaker(rule, family)))
+                return _runs(subject, firmest, table, family)
             reasons = [_sentence(rule, subject) for rule in decisive]
             return _capability(operation, answer, reasons, table, decisive)
     reason, nearest = _uncovered(subject, concerned, table, family)
     return _capability(operation, "unknown", [reason], table, nearest)
+
+
+def _runs(subject: Subject, rule: Rule, table: Rules, family: Family) -> Capability:
+    """A yes, with the kind of its evidence in the reason where that is weaker than Core ML's own answer."""
+    weaker = table.weaker(rule, family)
+    reason = _sentence(rule, subject) + (f": {'; '.join(weaker)}" if weaker else "")
+    here = [name for name in rule.sources if family in (table.sources[name].chips or (family,))]
+    return Capability(subject.operation, "yes", [reason], table.cite(here), weaker)
 
 
 def _capability(

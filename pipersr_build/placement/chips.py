@@ -107,7 +107,17 @@ class Errors(Strict):
 
     large: float = Field(ge=1)
     small: float = Field(ge=1)
+    streamed: float = Field(ge=1)
     rule: str
+
+    @property
+    def by_kind(self) -> dict[str, float]:
+        """The factors by the names that `latency.Regime` has."""
+        return {"large maps": self.large, "small maps": self.small, "streamed": self.streamed}
+
+    def of(self, kind: str) -> float:
+        """The factor of one kind of network."""
+        return self.by_kind[kind]
 
 
 class Chip(Strict):
@@ -184,6 +194,15 @@ class Chips(Strict):
             raise InputError(f"no chip is called {text!r}", where="configuration key placement.chip",
                              fix=f"choose from {known}")  # fmt: skip
         return found
+
+    def one(self, text: str) -> Chip:
+        """The one chip that a name stands for; of a family's chips the Mac's.
+
+        Raises:
+            InputError: no such chip.
+        """
+        found = self.named(text)
+        return next((chip for chip in found if chip.name.startswith("M")), found[0])
 
 
 def parse(text: str) -> Chips:

@@ -270,8 +270,13 @@ def _run_alone(scene: Scene, _: Advice) -> Iterator[Place]:
     """Operations left off the engine that the engine is estimated to do no faster, at any size."""
     for stretch, operations in _stretches(scene):
         if stretch.saved <= 0:
-            words = {"saved": f"{abs(stretch.saved):.3g}", "axes": _counted(stretch)}
+            words = {"answer": _no_gain(stretch), "axes": _counted(stretch)}
             yield from (_at(operation, **words) for operation in operations)
+
+
+def _no_gain(stretch: break_even.Stretch) -> str:
+    lost = f"{abs(stretch.saved):.3g}"
+    return "the estimates are equal" if float(lost) == 0 else f"the estimate is {lost} ms above the CPU's"
 
 
 DETECTORS: dict[Detector, Detect] = {

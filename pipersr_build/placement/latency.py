@@ -36,7 +36,7 @@ RIDING = {
     "square", "squeeze", "sub", "tanh", "thresholded_relu",
 }  # fmt: skip
 
-Regime = Literal["large maps", "small maps"]
+Regime = Literal["large maps", "small maps", "streamed"]
 Bound = Literal["compute", "weights", "activations", "call", "other device"]
 
 
@@ -144,8 +144,7 @@ def band(segments: Sequence[Segment], chip: Chip, *, calls: int = 1) -> Band:
         return Band(chip.name, math.nan, math.nan, math.nan)
     low, expected, high = spread(segments, chip, calls=calls)
     kind = regime(segments, chip)
-    errors = chips.load().band
-    error = errors.large if kind == "large maps" else errors.small
+    error = chips.load().band.of(kind)
     return Band(chip.name, low / error, expected, high * error, terms(segments, chip).bound, kind)
 
 
@@ -157,7 +156,14 @@ def spread(segments: Sequence[Segment], chip: Chip, *, calls: int = 1) -> tuple[
 
 
 def regime(segments: Sequence[Segment], chip: Chip) -> Regime:
-    """Whether the computing time is spent in layers with large maps or in many small ones."""
+    """What the time on the engine is spent on.
+
+    `streamed` where activations that cross edges take longer than the computing; else by where the
+    computing time goes, to layers with large maps or to many small ones.
+    """
+    parts = terms(segments, chip)
+    if parts.activations > parts.compute:
+        return "streamed"
     times = [(cost.pixels, seconds(cost, chip)) for part in segments for cost in part.costs]
     large = sum(time for pixels, time in times if pixels >= LARGE_MAP)
     return "large maps" if large >= MOSTLY * sum(time for _, time in times) else "small maps"

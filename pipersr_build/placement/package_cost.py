@@ -6,7 +6,8 @@ from itertools import groupby
 
 from pipersr_build.evidence import Device, OperationPlacement, Placement
 from pipersr_build.mil.graph import Constant, Function
-from pipersr_build.placement.latency import CONVOLUTIONS, ON_CHIP, Cost, Segment
+from pipersr_build.placement import chips, latency
+from pipersr_build.placement.latency import CONVOLUTIONS, ON_CHIP, Band, Cost, Segment
 from pipersr_build.placement.quantities import COMPILE_TIME, Graph, Subject
 from pipersr_build.placement.work import size, work
 
@@ -31,6 +32,36 @@ def segments(function: Function, placement: Placement) -> list[Segment]:
     subjects = [(Subject(op, graph), where) for op, where in run_time]
     runs = groupby(zip(subjects, devices, strict=True), key=lambda pair: pair[1])
     return [_segment(device, [subject for subject, _ in run], users) for device, run in runs]
+
+
+def verify_band(function: Function, placement: Placement, chip: str) -> Band | None:
+    """The latency band to show beside a predicted placement, where there is an honest one.
+
+    Operations that are not on the engine count with what Core ML itself is expected to estimate for them,
+    which is no latency: where there are such operations, say so beside the band.
+
+    Args:
+        function: of a package.
+        placement: of the same function.
+        chip: a chip's name or a family, which stands for its Mac.
+
+    Returns:
+        None for a measured placement, for sizes that are not fixed, where an operation's device is not
+        known or none is the engine, or where the chip's rates or Core ML's estimate for another device are
+        not known.
+
+    Raises:
+        InputError: no such chip.
+        ValueError: the placement is of another function.
+    """
+    found = chips.load().one(chip)
+    run_time = [op for op in placement.operations if not op.operator.startswith(COMPILE_TIME)]
+    devices = {op.preferred for op in run_time}
+    fixed = all(type_.static for type_ in function.inputs.values())
+    if placement.source != "predicted" or not fixed or None in devices or "ane" not in devices:
+        return None
+    band = latency.band(segments(function, placement), found)
+    return band if band.known else None
 
 
 def _devices(placed: Sequence[OperationPlacement]) -> list[Device]:

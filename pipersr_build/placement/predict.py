@@ -51,7 +51,7 @@ def predict_function(
     found = _Program(graph, check.capabilities(graph, chip=chip), profile.for_family(family), flexible)
     placement = Placement(
         source="predicted",
-        basis=_basis(check.basis(table, family), found),
+        basis=_basis(check.basis(table, family, found.capabilities), found),
         function=function.name,
         operations=found.operations(),
         totals=found.totals(),

@@ -194,13 +194,20 @@ def _width_from(subject: Subject) -> Numbers:
     return (len(order) - 1 - order[-1] % len(order),) if order else ()
 
 
+_ROWS = ("fp16", "int8", "uint8")  # element types of arrays that the engine itself reads and writes
+
+
 def _border_width(subject: Subject) -> Numbers:
-    """Last extents of the function's inputs that the operation reads and of its outputs that it writes."""
+    """Last extents of the function's inputs that the operation reads and of its outputs that it writes.
+
+    Single numbers and types that the engine does not take are left out: no rows of theirs are padded.
+    """
     graph, bound = subject.graph, subject.operation.inputs.values()
     outputs = {a for a in graph.function.body.outputs if isinstance(a, str)}
     read = [graph.function.inputs[a] for some in bound for a in some if a in graph.function.inputs]
     written = [out.type for out in subject.operation.outputs if out.name in outputs]
-    return tuple(n for t in read + written for n in _known(t.shape[-1:]))
+    rows = [t for t in read + written if t.dtype in _ROWS and t.count != 1]
+    return tuple(n for t in rows for n in _known(t.shape[-1:]))
 
 
 def _contraction(subject: Subject) -> Numbers:

@@ -1,8 +1,8 @@
 """The rules of `rules.toml` and `rows/`: their schema, and which of them concern an operation on a chip.
 
 The file is data with a source in every row. What a row may claim depends on its evidence: `does not
-run` needs Apple's documentation or a measurement through Core ML, `runs` may also rest on the verdict
-of Core ML's compiler, and weaker evidence can only say `unknown`, with a reason.
+run` needs Apple's documentation or a measurement through Core ML. `runs` may also rest on the verdict of
+Core ML's compiler, and on weaker evidence if nothing better is known; its kind is then shown with the reason.
 """
 
 import tomllib
@@ -24,7 +24,7 @@ from pipersr_build.placement.words import FOUND, WORDS
 Family = Literal["H13", "H14", "H15", "H16", "H17", "H18"]
 RuleVerdict = Literal["runs", "does not run", "unknown"]
 EvidenceKind = Literal["apple-documented", "measured", "decompiled", "folklore", "none found"]
-Path = Literal["Core ML", "Core ML compiler", "outside Core ML", "documentation"]
+Path = Literal["Core ML", "Core ML compiler", "whole network", "outside Core ML", "documentation"]
 Detector = Literal[
     "last operation", "row padding", "flexible input", "image arithmetic", "shuffle", "many axes",
     "global pooling", "infinite mask", "large frame", "too small", "short segment", "run alone",
@@ -56,7 +56,8 @@ class Source(Strict):
         title: the work and the place in it, for a reader who wants to look it up.
         evidence: what kind of evidence it is; `none found` for a search without a result.
         through: `Core ML` for its compute plan or run time, `Core ML compiler` for the compiler called
-            directly, `outside Core ML` for private interfaces, `documentation` for a text.
+            directly, `whole network` for the time of a network from which the place of its operations
+            follows, `outside Core ML` for private interfaces, `documentation` for a text.
         chips: the families it is about; none where it does not say.
         os: the operating system, in words.
     """
@@ -75,10 +76,27 @@ class Source(Strict):
 
     def may_claim(self, verdict: Literal["runs", "does not run"]) -> bool:
         """Whether this evidence is strong enough for a row with that verdict."""
-        if self.evidence == "apple-documented":
-            return True
-        paths = ("Core ML",) if verdict == "does not run" else ("Core ML", "Core ML compiler")
-        return self.evidence == "measured" and self.through in paths
+        return self.evidence != "none found" if verdict == "runs" else self._firm(("Core ML",))
+
+    @property
+    def weak(self) -> bool:
+        """Whether a row that says `runs` by this evidence alone must show what kind it is."""
+        return not self._firm(("Core ML", "Core ML compiler"))
+
+    def _firm(self, paths: tuple[Path, ...]) -> bool:
+        by_apple = self.evidence == "apple-documented" and self.through == "documentation"
+        return by_apple or (self.evidence == "measured" and self.through in paths)
+
+    @property
+    def kind(self) -> str:
+        """What kind of evidence it is, for a sentence."""
+        if self.evidence == "decompiled":
+            return "from the compiler's tables (decompiled)"
+        if self.evidence == "folklore":
+            return "a vendor's statement"
+        if self.through == "whole network":
+            return f"inferred from the time of whole networks on {self.os}"
+        return f"{self.evidence} {self.through} on {self.os}"
 
 
 class Row(Strict):
@@ -155,6 +173,13 @@ class Rules(Strict):
             raise ValueError(
                 f"{rule.id}: its sources do not support {rule.verdict!r} on {', '.join(sorted(bare))}"
             )
+
+    def weaker(self, rule: Rule, family: Family) -> tuple[str, ...]:
+        """The kinds of evidence of a row that says `runs` on a chip without firm evidence; () with it."""
+        if rule.verdict != "runs":
+            return ()
+        here = [source for name in rule.sources if family in (source := self.sources[name]).chips]
+        return () if any(not source.weak for source in here) else tuple(dict.fromkeys(s.kind for s in here))
 
     @cached_property
     def _by_operation(self) -> dict[str, list[Rule]]:

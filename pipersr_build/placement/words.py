@@ -5,7 +5,7 @@ Beside these, an advice row may use every quantity of `quantities.py`, as the ru
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipersr_build.evidence import OperationPlacement
 from pipersr_build.mil.graph import TensorType
@@ -29,11 +29,13 @@ class Site:
         subject: the operation in its graph.
         record: its predicted placement.
         total: ms that all operations are estimated at together, each on its own device.
+        estimate: what Core ML is expected to estimate for an operation on the engine, in ms.
     """
 
     subject: Subject
     record: OperationPlacement | None = None
     total: float | None = None
+    estimate: Callable[[Subject], float | None] | None = None
 
 
 def _kernel_parts(site: Site) -> str:
@@ -69,10 +71,32 @@ def _channels(site: Site) -> int:
 
 
 def _wider(site: Site) -> str:
-    """The next multiples of 32 channels, down and up."""
-    channels = _channels(site)
-    below, above = channels // 32 * 32, -(-channels // 32) * 32
-    return f"{above}" if not below else f"{below} or {above}"
+    return _multiples(_channels(site), 32)
+
+
+def _rounded(site: Site) -> str:
+    return _multiples(_channels(site), 16)
+
+
+def _multiples(channels: int, step: int) -> str:
+    """The next multiples of `step` channels, down and up, as far as an extent may go."""
+    below, above = channels // step * step, -(-channels // step) * step
+    return " or ".join(f"{n}" for n in (min(below, LARGEST_EXTENT), above) if 0 < n <= LARGEST_EXTENT)
+
+
+def _dense(site: Site) -> str:
+    """What the convolution would cost with all channels in one group."""
+    operation, weight = site.subject.operation, site.subject.shape("weight")
+    channels = site.subject.shape("x")[1:2]
+    more = f"a dense one does {channels[0]} times the arithmetic" if channels else "a dense one does more"
+    kernel = operation.constant("weight")
+    depthwise = None if site.estimate is None else site.estimate(site.subject)
+    if site.estimate is None or kernel is None or not channels or not depthwise:
+        return more
+    full = replace(kernel, type=TensorType(kernel.type.dtype, (weight[0], channels[0], *weight[2:])))
+    inputs = {k: v for k, v in operation.inputs.items() if k != "groups"} | {"weight": (full,)}
+    dense = site.estimate(Subject(replace(operation, inputs=inputs), site.subject.graph))
+    return more if dense is None else f"{more} for {dense / depthwise - 1:+.0%} of the estimate"
 
 
 def _channel_rates(site: Site) -> str:
@@ -156,6 +180,7 @@ def _types(site: Site) -> str:
 
 WORDS: dict[str, Callable[[Site], str]] = {
     "channel_rates": _channel_rates,
+    "dense": _dense,
     "dilation_steps": _dilation_steps,
     "estimate": _estimate,
     "fewer_axes": _fewer_axes,
@@ -165,6 +190,7 @@ WORDS: dict[str, Callable[[Site], str]] = {
     "plane": _plane,
     "pool_parts": _pool_parts,
     "rate": _rate,
+    "rounded": _rounded,
     "shuffled": _shuffled,
     "sums": _sums,
     "types": _types,

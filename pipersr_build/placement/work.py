@@ -20,7 +20,8 @@ MOVES = {
     "resize_nearest_neighbor", "reverse", "reverse_sequence", "scatter", "scatter_along_axis",
     "scatter_nd", "select", "shape", "slice_by_index", "slice_by_size", "slice_update",
     "sliding_windows", "space_to_batch", "space_to_depth", "split", "squeeze", "stack", "tile",
-    "transpose", "upsample_nearest_neighbor", "read_state", "coreml_update_state",
+    "transpose", "upsample_nearest_neighbor", "read_state", "write_state",
+    "coreml_update_state",
 }  # fmt: skip
 PER_ELEMENT: dict[str, float] = {
     "batch_norm": 2, "instance_norm": 7, "layer_norm": 7, "l2_norm": 3, "local_response_norm": 5,

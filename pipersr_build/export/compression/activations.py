@@ -1,12 +1,12 @@
 """How coremltools converts rounded activations: as a `quantize` and a `dequantize` operation.
 
-Its own training-time quantiser was tried (coremltools 9.0 with torch 2.13). It works, but it has one scheme for
-weights and activations alike: symmetric activations leave half of the 256 steps unused after a ReLU, and with
-the other scheme the weights have zero points too. It traces the network into a graph of its own, whose weights
-files and checkpoints are no longer the network's, and it builds on torch calls that warn of their removal
-(torch.quantize_per_tensor). So networks are quantised here with `torch.fake_quantize_per_tensor_affine`, for
-which coremltools has no conversion. A range that begins at 0 becomes uint8 without a zero point: that is a
-pass of coremltools.
+Its own training-time quantiser was tried (coremltools 9.0 with torch 2.13). It works, but it has one scheme
+for weights and activations alike: symmetric activations leave half of the 256 steps unused after a ReLU, and
+with the other scheme the weights have zero points too. It traces the network into a graph of its own, whose
+weights files and checkpoints are no longer the network's, and it builds on torch calls that warn of their
+removal (torch.quantize_per_tensor). So networks are quantised here with
+`torch.fake_quantize_per_tensor_affine`, for which coremltools has no conversion. A range that begins at 0
+becomes uint8 without a zero point: that is a pass of coremltools.
 """
 
 from typing import Any

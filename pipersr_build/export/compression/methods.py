@@ -1,10 +1,10 @@
 """The ways of making a package smaller, in one table, with what each asks of a system and of its result.
 
-The least parity with PyTorch (dB on every input, peak 1) is for palettes the value below which Apple's guidance
-says that something is wrong (github.com/apple/coreai-models, working-with-coreai): 50 for 8 bits, 35 for 4. For
-6 bits it names none; 42 is half-way. For whole steps it is 35, which Apple's Stable Diffusion conversion asks
-(torch2coreml.py): a channel's largest weight sets the step of all, and a network that passes its picture on
-through its channels has one such weight in each.
+The least parity with PyTorch (dB on every input, peak 1) is for palettes the value below which Apple's
+guidance says that something is wrong (github.com/apple/coreai-models, working-with-coreai): 50 for 8 bits,
+35 for 4. For 6 bits it names none; 42 is half-way. For whole steps it is 35, which Apple's Stable Diffusion
+conversion asks (torch2coreml.py): a channel's largest weight sets the step of all, and a network that passes
+its picture on through its channels has one such weight in each.
 """
 
 from collections.abc import Mapping, Sequence

@@ -25,7 +25,8 @@ def row(published, network="a", regime="large maps", counted="counted"):
 
 def test_the_shipped_errors_are_what_the_rule_gives(record):
     shipped = chips.load().band
-    assert record.errors == {"large maps": shipped.large, "small maps": shipped.small}
+    assert record.errors == shipped.by_kind
+    assert set(record.errors) == set(latency.REGIMES)
 
 
 def test_the_committed_record_is_what_the_code_computes(record):
@@ -33,6 +34,7 @@ def test_the_committed_record_is_what_the_code_computes(record):
     assert kept.rows == record.rows
     assert kept.roofline == record.roofline
     assert kept.errors == record.errors
+    assert (kept.tallies, kept.merged) == (record.tallies, record.merged)
     assert (documents.ROOT / "docs" / "latency.svg").read_text() == documents.latency_plot()
 
 
@@ -55,6 +57,46 @@ def test_a_row_that_cannot_be_explained_stands_in_the_table_and_does_not_count(r
     assert tiled.counted == "excluded"
     assert not tiled.inside
     assert "(excluded)" in latency_tables.table(record)
+
+
+def test_rows_of_one_kind_from_one_source_are_treated_alike():
+    single = [
+        one for one in latency.published().row if (one.network, one.layers, one.chip) == ("conv", 1, "M1")
+    ]
+    assert len(single) == 4
+    assert {one.counted for one in single} == {"counted"}
+
+
+def test_only_rows_whose_source_says_so_are_excluded():
+    excluded = [one for one in latency.published().row if one.excluded]
+    copies = [one for one in excluded if "the source says that host copies are included" in one.excluded]
+    [other] = [one for one in excluded if one not in copies]
+    assert {one.source for one in copies} == {"forge"}
+    assert (other.network, other.size) == ("PiperSR", (128, 128))
+
+
+def test_the_tallies_say_what_the_excluded_rows_would_change(record):
+    large = record.tallies["large maps"]
+    assert large.all_rows > large.counted
+    assert large.all_factor > large.factor
+    assert record.merged > record.errors["large maps"]
+    every = sum(found.all_rows for found in record.tallies.values())
+    assert every == sum(row.counted != "defines a rate" for row in record.rows)
+    shown = latency_tables.table(record)
+    assert f"{large.all_inside} of {large.all_rows}" in shown
+    assert f"the factor {record.merged:.2f}" in shown
+
+
+def test_times_that_are_computed_from_a_rate_follow_from_it():
+    rates = [one for one in latency.published().row if one.printed.endswith(" TFLOP/s")]
+    for one in rates:
+        gflop = sum(cost.flop for cost in latency.segment(one).costs) / 1e9
+        assert gflop / one.ms == pytest.approx(float(one.printed.split()[0]), rel=0.005)
+    pictures = [one for one in latency.published().row if one.printed.endswith(" pictures/s")]
+    for one in pictures:
+        assert 1e3 * one.batch / one.ms == pytest.approx(float(one.printed.split()[0]), rel=0.005)
+    assert (len(rates), len(pictures)) == (12, 4)
+    assert "published as 0.063 TFLOP/s" in rates[[one.size for one in rates].index((16, 16))].remark
 
 
 def test_rows_that_define_a_rate_do_not_count():

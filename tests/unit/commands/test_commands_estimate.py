@@ -1,10 +1,11 @@
 import csv
+import errno
 import json
 import math
 
 import pytest
 
-from pipersr_build import cli
+from pipersr_build import cli, files
 from pipersr_build.commands import estimate, variants
 from pipersr_build.placement.latency import Band
 
@@ -27,6 +28,9 @@ def test_one_configuration(tmp_path, capsys):
     assert first["chip"] == "M4"
     assert 0 < first["low"] < first["expected"] < first["high"]
     assert first["reaches"] == "yes"
+    assert first["placement_basis"].startswith("H16 (A17 Pro, M4)")
+    assert all(one["placement_basis"] for one in row["latencies"])
+    assert "placement: H16 (A17 Pro, M4)" in out
     assert {one["chip"] for one in row["latencies"] if one["expected"] is None} == {"A19"}
     assert (tmp_path / "estimate.svg").read_text().startswith("<svg")
 
@@ -89,6 +93,16 @@ def test_a_file_in_the_folders_place_is_refused_before_anything_is_made(tmp_path
     (tmp_path / "file").write_text("")
     assert cli.main(["estimate", *TINY, f"out={tmp_path / 'file'}"]) == 2
     assert "a file stands" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_anything_is_made(tmp_path, capsys, monkeypatch):
+    def refuse(folder):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(folder))
+
+    monkeypatch.setattr(variants, "build", lambda *_, **__: pytest.fail("converted"))
+    monkeypatch.setattr(files, "make_folder", refuse)  # what the system says of folders in /proc
+    assert cli.main(["estimate", *TINY, f"out={tmp_path / 'x'}"]) == 2
+    assert "the folder cannot be created: No such file" in capsys.readouterr().err
 
 
 def test_a_network_too_small_for_the_engine_says_so(capsys):

@@ -1,11 +1,11 @@
 """Advice from rows with a condition on one operation, and how it is gathered."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from placement_programs import const, conv, function, one, operation, super_resolution, tensor, weight
 
-from pipersr_build.evidence import Placement
+from pipersr_build.evidence import Placement, PlacementVerdict
 from pipersr_build.mil.graph import Constant, Function, TensorType
 from pipersr_build.mil.package import Feature, Interface
 from pipersr_build.placement import advice, rules
@@ -45,13 +45,26 @@ def test_the_same_advice_by_each_way() -> None:
 
 
 def test_a_last_relu_may_tie() -> None:
-    program, table = one("relu"), rules.load()
-    found = advice.warnings(Graph(program), None, table, "H16")
-    assert len(found) == 1
-    assert found[0].startswith("relu 'y': the program ends in this operation")
-    assert warned(one("silu"), "equally fast on the CPU") == []
-    inner = function([operation("relu", name="r", x="x"), operation("silu", x="r")], x=tensor(1, 64, 32, 32))
-    assert warned(inner, "equally fast on the CPU") == []
+    large = tensor(1, 64, 128, 128)
+    head = operation("conv", large, "c", x="x", weight=weight(64, 64, 3, 3))
+    program = function([head, operation("relu", large, x="c")], x=large)
+    graph, table, placement = Graph(program), rules.load(), predict_function(program)
+
+    def said(verdict: PlacementVerdict) -> bool:
+        *before, last = placement.operations
+        judged = [*before, last.model_copy(update={"verdict": verdict})]
+        whole = placement.model_copy(update={"operations": judged})
+        found = advice.changes(whole, graph, None, table, "H16")
+        return "equally fast on the CPU" in "\n".join(found.get("y", []))
+
+    assert [said(verdict) for verdict in get_args(PlacementVerdict)] == [
+        verdict == "ane" for verdict in get_args(PlacementVerdict)
+    ]
+
+
+@pytest.mark.parametrize("program", [one("relu"), one("relu", tensor(1, None), x=tensor(1, None))])
+def test_a_relu_that_is_expected_elsewhere_is_not_said_to_tie(program: Function) -> None:
+    assert "equally fast on the CPU" not in told(program)
 
 
 def test_a_tie_costs_nothing() -> None:
@@ -197,6 +210,50 @@ def test_a_depthwise_layer_names_its_rate() -> None:
     said = told(one("conv", x, x=x, weight=weight(64, 1, 3, 3), groups=const(64)))
     assert "0.471 TFLOP/s by Core ML's estimate" in said
     assert "100% of all operations" in said
+    # 16151.68 against 471 GFLOP/s at 64 times the arithmetic
+    assert f"a dense one does 64 times the arithmetic for {64 * 471 / 16151.68 - 1:+.0%}" in said
+
+
+@pytest.mark.parametrize(
+    ("channels", "said"),
+    [(100, "96 or 112 waste none"), (65537, ": 65536 waste none"), (70001, ": 65536 waste none")],
+)
+def test_channels_are_rounded_to_16_and_to_what_an_extent_may_be(channels: int, said: str) -> None:
+    wide = tensor(1, channels, 8, 8)
+    assert said in told(one("conv", wide, weight=weight(channels, 64, 1, 1)))
+
+
+def test_arithmetic_on_an_image_is_told_to_move_and_not_to_convert_again() -> None:
+    image = tensor(1, 3, 32, 32, dtype="fp32")
+    program = one("mul", image, x=image, y=const(0.5, "fp32"))
+    interface = Interface((Feature("x", "image", "uint8", (32, 32, 3), "RGB"),), ())
+    said = "\n".join(advised(program, interface=interface).operations[0].advice)
+    assert "scale inside the fp16 graph" in said
+    assert "FLOAT16" not in said
+    assert "FLOAT16" in told(program)
+
+
+INDEX = tensor(4, dtype="int32")
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        (one("slice_by_index", begin=INDEX, end=const([1, 1, 1, 1])), "its start or size"),
+        (one("slice_by_index", begin=const([0, 0, 0, 0]), end=INDEX), "its end comes at run time"),
+        (one("slice_by_size", begin=const([0, 0, 0, 0]), size=INDEX), "its size comes at run time"),
+        (one("scatter", indices=INDEX), "where the indices are constant"),
+    ],
+)
+def test_indices_are_to_be_constant_and_not_fp16(program: Function, words: str) -> None:
+    assert words in told(program)
+    assert "2048" not in told(program)
+
+
+def test_bicubic_is_spoken_of_at_what_replaces_it_and_warns_of_nothing() -> None:
+    program = one("resize_bilinear", tensor(1, 64, 64, 64))
+    assert "if it stands in for bicubic" in told(program)
+    assert not warned(program, "bicubic")
 
 
 def test_palettized_weights_with_a_wide_stride() -> None:

@@ -51,6 +51,11 @@ def test_names(text, names):
     assert [chip.name for chip in CHIPS.named(text)] == names
 
 
+@pytest.mark.parametrize(("text", "name"), [("h16", "M4"), ("H13", "M1"), ("a18", "A18"), ("m2", "M2")])
+def test_a_family_alone_stands_for_its_mac(text, name):
+    assert CHIPS.one(text).name == name
+
+
 @pytest.mark.parametrize("text", ["", "m9", "a14 max", "h12", "pro"])
 def test_unknown_names_are_refused(text):
     with pytest.raises(InputError, match="no chip is called"):

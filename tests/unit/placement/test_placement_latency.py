@@ -115,6 +115,15 @@ def test_the_kind_of_network_decides_the_error():
     assert small.high / small.expected > large.high / large.expected
 
 
+def test_what_streams_longer_than_it_computes_has_an_error_of_its_own():
+    streamed = on_engine(dense(14.56e9), boundary=48e6)  # 1 ms of computing, 2 ms of streaming
+    computing = on_engine(dense(14.56e9), boundary=12e6)
+    assert latency.regime(streamed, M2) == "streamed"
+    assert latency.regime(computing, M2) == "large maps"
+    _, _, slow = latency.spread(streamed, M2)
+    assert latency.band(streamed, M2).high == pytest.approx(slow * chips.load().band.streamed)
+
+
 layers = st.lists(
     st.builds(
         Cost,

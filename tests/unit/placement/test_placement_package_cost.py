@@ -4,7 +4,7 @@ import pytest
 from placement_programs import const, function, one, operation, super_resolution, tensor, weight
 
 from pipersr_build.evidence import Estimates, OperationPlacement, Placement
-from pipersr_build.placement import package_cost
+from pipersr_build.placement import chips, latency, package_cost
 from pipersr_build.placement.quantities import Graph, Subject
 
 MAP = (1, 64, 360, 640)
@@ -133,6 +133,31 @@ def test_an_unknown_operation_stays_where_the_one_before_it_is():
         program, placed(program, None, "ane", None, "cpu", None, "cpu", "ane", None)
     )
     assert [(part.device, len(part.costs)) for part in parts] == [("ane", 3), ("cpu", 3), ("ane", 2)]
+
+
+def test_a_predicted_placement_has_a_band_to_show():
+    program = super_resolution()
+    band = package_cost.verify_band(program, placed(program), "h16")
+    assert band is not None
+    assert (band.chip, band.known) == ("M4", True)
+    m2 = package_cost.verify_band(program, placed(program), "M2")
+    assert m2 == latency.band(package_cost.segments(program, placed(program)), chips.load().table["M2"])
+
+
+def test_a_measured_or_unknown_placement_has_none():
+    program = super_resolution()
+    measured = placed(program).model_copy(update={"source": "measured"})
+    assert package_cost.verify_band(program, measured, "h16") is None
+    unknown = placed(program, None, *["ane"] * 7)
+    assert package_cost.verify_band(program, unknown, "h16") is None
+    elsewhere = placed(program, *["cpu"] * 8)
+    assert package_cost.verify_band(program, elsewhere, "h16") is None
+    assert package_cost.verify_band(program, placed(program), "A19") is None
+
+
+def test_sizes_that_are_not_fixed_have_no_band():
+    program = function([operation("relu", tensor(1, 3, None, 8), "y", x="x")], x=tensor(1, 3, None, 8))
+    assert package_cost.verify_band(program, placed(program), "h16") is None
 
 
 def test_a_placement_of_another_function_is_refused():

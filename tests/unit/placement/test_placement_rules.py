@@ -1,3 +1,5 @@
+import ast
+import inspect
 from typing import get_args
 
 import pytest
@@ -34,6 +36,12 @@ evidence = "measured"
 through = "outside Core ML"
 chips = ["H16"]
 os = "macOS 26"
+[sources.network]
+title = "A benchmark by Apple"
+evidence = "apple-documented"
+through = "whole network"
+chips = ["H16"]
+os = "an iPhone"
 [sources.tables]
 title = "A disassembly"
 evidence = "decompiled"
@@ -129,9 +137,10 @@ def test_evidence_names_its_path_and_no_evidence_has_none(kind: str, through: st
         ("apple", {"runs", "does not run", "unknown"}),
         ("measured", {"runs", "does not run", "unknown"}),
         ("compiled", {"runs", "unknown"}),
-        ("private", {"unknown"}),
-        ("tables", {"unknown"}),
-        ("rumour", {"unknown"}),
+        ("private", {"runs", "unknown"}),
+        ("network", {"runs", "unknown"}),
+        ("tables", {"runs", "unknown"}),
+        ("rumour", {"runs", "unknown"}),
         ("nothing", {"unknown"}),
     ],
 )
@@ -147,6 +156,32 @@ def test_a_claim_needs_evidence_of_its_strength(source: str, allowed: set[str], 
 def test_weak_evidence_beside_strong_does_not_widen_the_chips() -> None:
     text = rule(sources='["measured", "compiled"]', verdict='"does not run"', chips='["H16", "H18"]')
     assert "do not support 'does not run' on H18" in refused(text)
+
+
+SHOWN = [
+    ("apple", ()),
+    ("compiled", ()),
+    ("private", ("measured outside Core ML on macOS 26",)),
+    ("network", ("inferred from the time of whole networks on an iPhone",)),
+    ("tables", ("from the compiler's tables (decompiled)",)),
+    ("rumour", ("a vendor's statement",)),
+]
+
+
+@pytest.mark.parametrize(("source", "kinds"), SHOWN)
+def test_a_yes_by_weaker_evidence_shows_its_kind(source: str, kinds: tuple[str, ...]) -> None:
+    table = rules.parse(rule(sources=f'["{source}"]'))
+    found = capabilities(one("relu"), ruleset=table)[0]
+    assert (found.answer, found.weaker) == ("yes", kinds)
+    assert found.reasons[0].partition(": ")[2] == "; ".join(kinds)
+
+
+def test_firm_evidence_is_preferred_and_weak_beside_it_is_not_shown() -> None:
+    both = rules.parse(rule(sources='["tables", "measured"]'))
+    assert capabilities(one("relu"), ruleset=both)[0].weaker == ()
+    second = rule().removeprefix(HEAD).replace('"one"', '"two"')
+    two = rules.parse(rule(sources='["tables"]') + second)
+    assert capabilities(one("relu"), ruleset=two)[0].weaker == ()
 
 
 def test_an_id_is_used_once_across_rules_and_advice() -> None:
@@ -174,11 +209,26 @@ def test_every_operation_that_the_interpreter_runs_has_a_row() -> None:
     assert sorted({*TABLE, *constexpr.TABLE} - own) == []
 
 
+def written_by_the_back_end() -> set[str]:
+    """Operation types that coremltools makes up while it writes a package, read from its source."""
+    from coremltools.converters.mil.backend.mil import load
+
+    calls = [node for node in ast.walk(ast.parse(inspect.getsource(load))) if isinstance(node, ast.Call)]
+    given = [keyword for call in calls for keyword in call.keywords if keyword.arg == "type"]
+    values = [keyword.value for keyword in given]
+    return {v.value for v in values if isinstance(v, ast.Constant) and isinstance(v.value, str)}
+
+
+def test_the_back_end_takes_a_state_apart_into_two_operations() -> None:
+    quiet.coremltools()
+    assert {"read_state", "write_state"} <= written_by_the_back_end()
+
+
 def test_every_operation_that_coremltools_knows_has_a_row_and_no_row_is_about_another() -> None:
     quiet.coremltools()
     from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
 
-    known = {*SSAOpRegistry.core_ops, *SSAOpRegistry.dialect_ops}
+    known = {*SSAOpRegistry.core_ops, *SSAOpRegistry.dialect_ops, *written_by_the_back_end()}
     rows = {name for row in rules.load().rule for name in row.operations} - {rules.ANY}
     assert len(known) > 150
     assert known == rows
@@ -209,13 +259,16 @@ def test_only_apples_word_and_core_mls_own_answer_say_no() -> None:
         assert rule.verdict != "does not run" or kinds & strong, rule.id
 
 
-SINGLE, LARGE = tensor(1, 64, 1), tensor(1, 64, 129, 129)
+SINGLE, LARGE, VAST = tensor(1, 64, 1), tensor(1, 64, 129, 129), tensor(1, 64, 200, 200)
+NUMBER = tensor(4, 1, dtype="int8")
 INT8 = {"data": weight(64, 64, dtype="int8"), "quantized_data": weight(64, 64, dtype="int8")}
 SCALED = function(
     [operation("reduce_max", SINGLE, "m", x="x"), operation("real_div", x="x", y="m")], x=SINGLE
 )
 NOTES = [
     ("singleton-row", one("relu", SINGLE, x=SINGLE), one("relu")),
+    ("singleton-row", one("cast", NUMBER, x=NUMBER), one("relu", tensor(1), x=tensor(1))),
+    ("not-swept-m5", one("relu", VAST, x=VAST), one("relu", LARGE, x=LARGE)),
     (
         "width-transposed",
         one("transpose", perm=const([0, 2, 3, 1])),

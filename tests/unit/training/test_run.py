@@ -219,6 +219,18 @@ def test_a_record_of_other_weights_is_not_taken_for_theirs(configured, trained):
         record(weights)
 
 
+def test_weights_that_a_run_kept_belong_to_its_record_at_their_step(configured, trained):
+    folder = trained(configured(*STEPS, "training.keep_best=2")).weights.parent
+    made = record(folder / WEIGHTS)
+    for kept in (folder / "best").iterdir():
+        found = record(kept)
+        point = next(p for p in made.validation if p.step == int(kept.stem))
+        assert (found.chosen_step, found.chosen_psnr) == (point.step, point.psnr)
+        assert found.weights_sha256 == files.sha256(kept)
+    other = kept.rename(kept.with_name("0000008.safetensors"))  # no validation was made at that step
+    assert record(other) is None
+
+
 def test_without_best_weights_the_last_are_published(configured, trained):
     config = configured(*STEPS, "training.keep_best=0")
     result = trained(config)
