@@ -54,14 +54,14 @@ COMMANDS: dict[str, Command] = {
     "verify": Command(
         "verify PACKAGE|FOLDER … [options] [key=value …]",
         "ANE placement of every operation, for packages made by anyone",
-        "Says which operations can and which will run on the ANE, why not, and what to change. Off a Mac the\n"
-        "answer is a prediction for placement.chip (h13 … h18, M1 … M6); on a Mac Core ML is asked as well.\n"
+        "Says which operations can and which will run on the ANE, why not, and what to change. Off a Mac\n"
+        "the answer is a prediction for chip= (h13 … h18, M1 … M6); on a Mac Core ML is asked as well.\n"
         "Exit code 0 only if every operation is resident (with placement.gate=can: if the ANE can run it).\n"
         "\n"
         "  --json [FILE]      the answer as JSON, to FILE.json or alone to the standard output\n"
         "  --html FILE        a page with every operation in order\n"
         "  --junit FILE       a JUnit report; --github prints annotations for GitHub Actions\n"
-        "  --pin FILE         pin the placement in FILE; once it is there, exit code 0 only if nothing changed\n"
+        "  --pin FILE         pin the placement in FILE; once it is there, any change is exit code 1\n"
         "  --pin-update       pin anew\n"
         "  --mlperf REPORT    compare with a performance report that Xcode exported, of a Mac or an iPhone\n"
         "  --predicted        do not ask Core ML; --measured insists on it (exit code 3 off a Mac)\n"

@@ -237,6 +237,16 @@ class Totals(Record):
     cpu: float = Field(description="with every operation on the CPU")
 
 
+class Latency(Record):
+    """The predicted time of one call in ms, as a band; never a measurement."""
+
+    chip: str
+    low: float
+    expected: float
+    high: float
+    whole: bool = Field(description="everything is on the engine; else the CPU's part is Core ML's estimate")
+
+
 class Placement(Record):
     """The placement of the operations of one function, in program order."""
 
@@ -245,6 +255,7 @@ class Placement(Record):
     function: str = "main"
     operations: list[OperationPlacement]
     totals: Totals | None = None
+    latency: Latency | None = Field(default=None, description="of a prediction, where rates are known")
     warnings: list[str] = []
 
 

@@ -19,6 +19,7 @@ from pipersr_build.mil.package import Feature, Package, check_weights, open_pack
 from pipersr_build.models import quantized
 from pipersr_build.placement import plan
 from pipersr_build.placement.gate import plan_gate, prediction_gates
+from pipersr_build.placement.package_cost import with_latency
 from pipersr_build.placement.predict import predict
 from pipersr_build.validation import parity, runners
 
@@ -143,7 +144,8 @@ def check_placement(
     package: Package, settings: PlacementConfig, within: str | None = None
 ) -> tuple[list[Placement], list[Gate]]:
     """The default function: predicted, and by Core ML's compute plan where there is one."""
-    predicted = predict(package, chip=settings.chip, function=package.default)[0]
+    placed = predict(package, chip=settings.chip, function=package.default)[0]
+    predicted = with_latency(package.main, placed, settings.chip)
     try:
         found = plan.measure(
             package,

@@ -16,6 +16,7 @@ from pipersr_build.export.convert import TRACE_SIZE, convert, state_channels, tr
 from pipersr_build.export.refusals import naming_the_operation
 from pipersr_build.export.sizes import parse_sizes
 from pipersr_build.export.write import write_package
+from pipersr_build.models import quantized
 
 CENSUS_SIZE = 32  # the operation count does not depend on the frame size
 
@@ -48,12 +49,14 @@ def build(
 ) -> Iterator[tuple[Contract, Path]]:
     """Convert a deploy network once per contract and write the packages into `folder`.
 
-    With `rewrite`, graph passes replace what the Neural Engine refuses by exact equivalents; see `passes`.
-    `smaller` asks for compressed versions of every package beside it, `image_128_int8` beside `image_128`.
+    A network in simulated 8 bits gives packages of its weights without rounding. With `rewrite`, graph passes
+    replace what the Neural Engine refuses by exact equivalents; see `passes`. `smaller` asks for compressed
+    versions of every package beside it, `image_128_int8` beside `image_128`.
 
     Yields:
         each contract and its package, as soon as it is written.
     """
+    network = quantized.plain(network)
     traced: dict[tuple[str, int, int], Any] = {}
     for contract in wanted:
         size = _trace_size(network, contract)
@@ -85,7 +88,7 @@ def build_for_census(network: nn.Module, folder: Path, deployment: str, io: type
     """Write a small tensor package of `network` as it is, to count its operations."""
     path = folder / f"census_{io.__name__}.mlpackage"
     contract = Contract("video", "census", CENSUS_SIZE, CENSUS_SIZE)
-    traced = trace(network, "video", _trace_size(network, contract))
+    traced = trace(quantized.plain(network), "video", _trace_size(network, contract))
     model = convert(traced, contract, deployment=deployment, tensor_dtype=io)
     write_package(model, path, "operation census", {})
     return path

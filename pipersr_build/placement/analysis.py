@@ -9,6 +9,7 @@ from pipersr_build.evidence import OperationPlacement, Placement
 from pipersr_build.mil.package import OLDER, Stage, check_weights, open_stages
 from pipersr_build.placement.check import DEFAULT_CHIP
 from pipersr_build.placement.gate import can, will
+from pipersr_build.placement.package_cost import with_latency
 from pipersr_build.placement.predict import predict
 
 Measure = Callable[[Path], list[Placement]]
@@ -118,7 +119,8 @@ def _predicted(stage: Stage, chip: str) -> list[FunctionAnalysis]:
         foreign = _foreign(stage)
         return [FunctionAnalysis(foreign.function, foreign)]
     check_weights(stage.package)
-    placements = predict(stage.package, chip=chip)
+    functions = stage.package.functions
+    placements = [with_latency(functions[p.function], p, chip) for p in predict(stage.package, chip=chip)]
     names = [_called(stage, placement.function) for placement in placements]
     return [
         FunctionAnalysis(name, placement.model_copy(update={"function": name}))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from pipersr_build.evidence import Device, OperationPlacement, Placement
+from pipersr_build.evidence import Device, Latency, OperationPlacement, Placement
 from pipersr_build.mil.graph import Constant, Function
 from pipersr_build.placement import chips, latency
 from pipersr_build.placement.latency import CONVOLUTIONS, ON_CHIP, Band, Cost, Segment
@@ -62,6 +62,16 @@ def verify_band(function: Function, placement: Placement, chip: str) -> Band | N
         return None
     band = latency.band(segments(function, placement), found)
     return band if band.known else None
+
+
+def with_latency(function: Function, placement: Placement, chip: str) -> Placement:
+    """The placement with its latency band, where `verify_band` has one."""
+    found = verify_band(function, placement, chip)
+    if found is None:
+        return placement
+    whole = all(op.preferred == "ane" for op in placement.operations)
+    band = Latency(chip=found.chip, low=found.low, expected=found.expected, high=found.high, whole=whole)
+    return placement.model_copy(update={"latency": band})
 
 
 def _devices(placed: Sequence[OperationPlacement]) -> list[Device]:

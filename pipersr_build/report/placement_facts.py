@@ -136,6 +136,18 @@ def totals_line(placement: Placement) -> str:
     )
 
 
+def latency_line(placement: Placement) -> str:
+    """The predicted latency as a band; empty where there is none."""
+    band = placement.latency
+    if band is None:
+        return ""
+    rest = "" if band.whole else "; its part on the CPU is Core ML's estimate, which is no latency"
+    return (
+        f"latency of a call on {band.chip}, predicted: {milliseconds(band.expected)} "
+        f"({milliseconds(band.low)} to {milliseconds(band.high)}){rest}"
+    )
+
+
 def _prefixed(amount: float, unit: str) -> str:
     for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if amount >= factor:

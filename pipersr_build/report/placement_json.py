@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, TypeAdapter
 
 from pipersr_build.errors import BuildError
-from pipersr_build.evidence import OperationPlacement, Placement, PlacementVerdict, Record, Totals
+from pipersr_build.evidence import Latency, OperationPlacement, Placement, PlacementVerdict, Record, Totals
 from pipersr_build.placement.analysis import Analysis, FunctionAnalysis, Verification
 from pipersr_build.report.placement_facts import residency
 
@@ -41,6 +41,7 @@ class Answers(Record):
     basis: str
     summary: Summary
     totals: Totals | None
+    latency: Latency | None
     warnings: list[str]
     operations: list[Operation]
 
@@ -133,6 +134,7 @@ def _answers(placement: Placement) -> Answers:
             flop_share=counts.flop_share,
         ),
         totals=placement.totals,
+        latency=placement.latency,
         warnings=placement.warnings,
         operations=[Operation(**dict(operation), source=source) for operation in placement.operations],
     )

@@ -14,6 +14,7 @@ from pipersr_build.placement.analysis import Analysis, FunctionAnalysis, Verific
 from pipersr_build.placement.witness import compare, disagreements
 from pipersr_build.report.placement_facts import (
     MEANINGS,
+    latency_line,
     placement_summary,
     totals_line,
     worst,
@@ -64,7 +65,7 @@ def function_view(function: FunctionAnalysis, name: str, chip: str) -> Renderabl
 def _answer(placement: Placement, label: str) -> Iterator[RenderableType]:
     yield _indented(bar(placement.operations))
     yield _indented(printable(f"{label}{placement_summary(placement)}"))
-    for line in filter(None, (totals_line(placement), f"basis: {placement.basis}")):
+    for line in filter(None, (totals_line(placement), latency_line(placement), f"basis: {placement.basis}")):
         yield _indented(printable(line, "dim"))
 
 

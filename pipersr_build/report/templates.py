@@ -8,7 +8,7 @@ from pipersr_build.report import facts, placement_facts
 from pipersr_build.report import format as fmt
 
 _NUMBERS = ("count", "decibels", "gain", "ssim", "scientific", "megabytes", "duration", "short_hash", "plain")
-_PLACEMENT = ("placement_summary", "totals_line", "estimates_line")
+_PLACEMENT = ("placement_summary", "totals_line", "latency_line", "estimates_line")
 
 
 @cache

@@ -12,6 +12,7 @@ from pipersr_build.export.compression.methods import KEY, Method
 from pipersr_build.export.compression.weights import compress_weights
 from pipersr_build.export.contracts import Contract
 from pipersr_build.export.convert import TRACE_SIZE, convert, state_channels, trace
+from pipersr_build.export.refusals import naming_the_operation
 from pipersr_build.models.quantized import for_conversion
 
 
@@ -49,13 +50,18 @@ def versions(
     """The smaller versions of the converted `model` of a contract, each with its label and model.
 
     Activations are rounded by operations of the program, so such a version is converted anew.
+
+    Raises:
+        ConversionError: an operation stands in the way.
     """
     for method in smaller.methods:
         named = replace(contract, label=f"{contract.label}_{method.key}")
-        source = model
-        if method.activations:
-            source = _rounding(smaller.quantized, contract, deployment=deployment, rewrite=rewrite)
-        yield named, method, compress_weights(source, method, deployment)
+        with naming_the_operation(f"{named.name} ({method.title})"):
+            source = model
+            if method.activations:
+                source = _rounding(smaller.quantized, contract, deployment=deployment, rewrite=rewrite)
+            less = compress_weights(source, method, deployment)
+        yield named, method, less
 
 
 def _rounding(network: nn.Module | None, contract: Contract, *, deployment: str, rewrite: bool) -> Any:

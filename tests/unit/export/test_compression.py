@@ -141,3 +141,11 @@ def test_rounded_activations_and_a_state_do_not_go_together():
     network.state_channels = 4
     with pytest.raises(InputError, match="state between frames"):
         Smaller([METHODS["w8a8"]], network).check()
+
+
+def test_a_network_in_simulated_8_bits_gives_packages_without_rounding(tmp_path):
+    rounding = quantized.quantize(to_deploy(lively(CONFIGS["quicksrnet"])), [torch.rand(1, 3, 16, 16)])
+    made = build(rounding, CONTRACTS[1:], tmp_path, deployment="macOS13", title="t", metadata={})
+    [package] = [open_package(path) for _, path in made]
+    assert "quantize" not in census(package.main)
+    assert worst(package, quantized.plain(rounding)) > parity.MIN_PSNR_DB
