@@ -62,8 +62,9 @@ def basis(table: Rules, family: Family, found: Sequence[Capability] = ()) -> str
     sources = [table.sources[name] for rule in yes for name in rule.sources]
     firm = [source for source in sources if not source.weak and family in source.chips]
     measured = dict.fromkeys(source.os for source in firm if source.evidence == "measured")
-    known = "; ".join(measured) or "nothing for this chip"
-    return f"{_chips(table, [family])}; rules measured through Core ML on {known}{_less(found)}"
+    through = "measured through Core ML or its compiler on"
+    known = f"rules {through} {'; '.join(measured)}" if measured else f"no rules {through} this chip"
+    return f"{_chips(table, [family])}; {known}{_less(found)}"
 
 
 def _less(found: Sequence[Capability]) -> str:
