@@ -33,8 +33,9 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
+# one process for each core, each with one thread: most tests are too small for more
 tests: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 CASES ?= 2000
 SEED ?= 1

@@ -1,5 +1,6 @@
 """`compare`: networks in one table and one plot, or what changed between two exports."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -84,10 +85,11 @@ def _rows(paths: Sequence[Path], config: Config) -> list[Row]:
 
 
 def _write(found: Comparison, folder: Path) -> None:
-    """JSON, plot and page; networks of different scales are not drawn in one plot."""
-    scales = sorted({row.scale for row in found.rows if row.scale is not None})
-    drawn = [row for row in found.rows if row.scale == scales[0]] if scales else []
-    left = f", {scales[0]:g}x alone" if len(scales) > 1 else ""
+    """JSON, plot and page; of networks of several scales the plot shows those of the most frequent one."""
+    scales = Counter(row.scale for row in found.rows if row.scale is not None)
+    most = max(scales, key=lambda scale: (scales[scale], -scale), default=None)
+    drawn = [row for row in found.rows if row.scale == most]
+    left = f", {most:g}x alone" if most is not None and len(scales) > 1 else ""
     title = f"Quality against predicted latency{left}; PSNR as records say, of different trainings"
     plot = compare_plot(drawn, protocol=found.protocol, chip=found.chip, frame=found.frame, title=title)
     files.write_text(folder / RECORD, found.model_dump_json(indent=2) + "\n")
