@@ -49,9 +49,7 @@ class ABPN(nn.Module):
         self.config = config
         width, outputs = config.channels, 3 * config.scale**2
         widths = [3, *[width] * (config.blocks + 1), *[outputs] * config.tail]
-        self.convolutions = nn.Sequential(
-            *(nn.Conv2d(i, o, 3, padding=1) for i, o in pairwise(widths))
-        )
+        self.convolutions = nn.Sequential(*(nn.Conv2d(i, o, 3, padding=1) for i, o in pairwise(widths)))
         self.anchor = nn.Conv2d(3, outputs, 1) if config.trained_anchor else FixedAnchor(config.scale)
         self.activation, self.upsample = nn.ReLU(), nn.PixelShuffle(config.scale)
         _start(self)
