@@ -68,8 +68,9 @@ def test_an_interrupt_ends_the_child_and_leaves_nothing(net, core_ml, tmp_path):
     folder.mkdir()
     core_ml(PLAN, CORE_ML="hang", STARTED=str(started))
     code = (
-        "import platform, sys\n"
+        "import platform, signal, sys\n"
         "from pipersr_build.placement import plan\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background ignores it
         "platform.system, platform.mac_ver = lambda: 'Darwin', lambda: ('26.1', ('', '', ''), 'arm64')\n"
         "plan.measure(sys.argv[1])\n"
     )
