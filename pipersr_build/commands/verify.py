@@ -42,7 +42,7 @@ def main(words: list[str]) -> int:
         found = _pinned(options, found, before)
     except BuildError as error:  # the answers are shown all the same
         problem = error
-    _show(options, found)
+    _show(options, found, problem)
     _write(options, found)
     _complain(options, found, problem)
     return exit_code(found, problem)
@@ -176,7 +176,7 @@ def _pinned(options: Options, found: Verification, before: pin.Pin | None) -> Ve
     return replace(found, changes=pin.changes(before, now, options.pin))
 
 
-def _show(options: Options, found: Verification) -> None:
+def _show(options: Options, found: Verification, problem: BuildError | None) -> None:
     """The terminal's view, on the standard output unless that is for JSON."""
     if options.quiet:
         return
@@ -186,16 +186,17 @@ def _show(options: Options, found: Verification) -> None:
             console.print(part)
     for name, analysis in found.named:
         console.print(conclusion(analysis, name, found), soft_wrap=True)
-    for line in _pin_lines(options, found):
+    for line in _pin_lines(options, found, problem):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _pin_lines(options: Options, found: Verification) -> Iterator[str]:
+def _pin_lines(options: Options, found: Verification, problem: BuildError | None) -> Iterator[str]:
     """What came of the pin."""
     if options.pin is None:
         return
     if found.changes is None:
-        yield f"pinned in {options.pin}" if options.pin.exists() else f"not pinned in {options.pin}"
+        bad = problem is not None or any(analysis.error for analysis in found.analyses)
+        yield f"{'neither compared with nor pinned' if bad else 'pinned'} in {options.pin}"
     elif not found.changes:
         yield f"the placement is as pinned in {options.pin}"
     else:

@@ -61,6 +61,7 @@ def parse(words: list[str]) -> Options:
     written = [found.html, found.junit, found.pin, *([Path(found.json)] if found.json else [])]
     if folders := [str(path) for path in written if path is not None and path.is_dir()]:
         raise _wrong(f"{folders[0]!r} is a folder, where a file is to be written", "name a file in it")
+    _check_targets([Path(path) for path in written if path is not None and str(path) != STDOUT])
     return Options(
         paths=paths,
         overrides=overrides,
@@ -73,6 +74,16 @@ def parse(words: list[str]) -> Options:
         mlperf=found.mlperf,
         measured=found.measured,
     )
+
+
+def _check_targets(targets: list[Path]) -> None:
+    """Refuse to write two answers to one file, or into a package."""
+    resolved = [path.resolve() for path in targets]
+    if twice := [path for path in resolved if resolved.count(path) > 1]:
+        raise _wrong(f"two answers would be written to {twice[0].name!r}", "name a file for each")
+    for path in resolved:
+        if any(parent.suffix == ".mlpackage" for parent in path.parents):
+            raise _wrong(f"{path.name!r} would be written into a package", "name a file outside it")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -170,8 +170,14 @@ class _Program:
         if capability.answer == "unknown":
             return "unknown", None, capability.reasons
         if self.both is None or capability.operation.type.startswith(COMPILE_TIME):
-            return "unknown", None, ["it can run there; nothing tells whether Core ML will choose it"]
-        return _expected(*self.both.of(capability.operation.name), capability.reasons)
+            doubt = "it can run there; nothing tells whether Core ML will choose it"
+            return "unknown", None, [doubt, *_weak(capability)]
+        verdict, preferred, reasons = _expected(*self.both.of(capability.operation.name))
+        return (
+            verdict,
+            preferred,
+            [*reasons, *(capability.reasons if verdict == "ane" else _weak(capability))],
+        )
 
     def _estimates(self, operation: Operation) -> Estimates:
         own, times = work(self.subjects[operation.name]), self.estimates.get(operation.name)
@@ -184,15 +190,18 @@ class _Program:
         )
 
 
-def _expected(
-    sure: Decision, hopeful: Decision, reasons: list[str]
-) -> tuple[PlacementVerdict, Device | None, list[str]]:
+def _weak(capability: Capability) -> list[str]:
+    """Why it can run, where that rests on weaker evidence: such evidence is always shown."""
+    return capability.reasons if capability.weaker else []
+
+
+def _expected(sure: Decision, hopeful: Decision) -> tuple[PlacementVerdict, Device | None, list[str]]:
     """The verdict on an operation that can run on the engine."""
     if sure.choice != hopeful.choice:
         doubt = "it can run there; whether Core ML will choose it depends on operations that are unknown"
         return "unknown", None, [doubt]
     if sure.choice == "ane":
-        return "ane", "ane", reasons
+        return "ane", "ane", []
     totals = f"the program is expected to cost {sure.cpu:.4g} ms with it on the CPU"
     if sure.choice == "tie":
         return "tie", "ane", [f"{totals} and exactly as much with it on the ANE: either can be chosen"]

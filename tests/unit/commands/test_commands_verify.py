@@ -274,3 +274,26 @@ def test_a_report_of_xcodes_is_a_witness_on_any_machine(work, tiny, capsys):
     code, _, err = run(capsys, *words)
     assert code == 2
     assert "no Core ML performance report" in err
+
+
+@pytest.mark.usefixtures("work")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--html", "same.out", "--junit", "same.out"], "two answers would be written to 'same.out'"),
+        (["--pin", "q.json", "--json=q.json"], "two answers"),
+        (["--html", "nets/image.mlpackage/Manifest.json"], "into a package"),
+    ],
+)
+def test_answers_overwrite_nothing(capsys, words, message):
+    code, _, err = run(capsys, "nets", *words)
+    assert code == 2
+    assert message in err
+
+
+@pytest.mark.usefixtures("work")
+def test_a_pin_of_another_chip_is_not_said_to_be_pinned(capsys):
+    run(capsys, "nets", "--pin", "pin.json")
+    code, out, _ = run(capsys, "nets", "chip=m1", "--pin", "pin.json")
+    assert code == 2
+    assert "neither compared with nor pinned in pin.json" in out

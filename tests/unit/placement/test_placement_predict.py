@@ -138,3 +138,10 @@ def test_every_operation_has_its_work() -> None:
     assert estimates.ane_ms is not None
     assert estimates.cpu_ms is not None
     assert predict_function(conv()).operations[0].estimates is not None
+
+
+@pytest.mark.parametrize(("chip", "verdict"), [("m1", "soft"), ("m3", "unknown")])
+def test_weaker_evidence_is_shown_whatever_the_verdict(chip: str, verdict: str) -> None:
+    relu = predict_function(one("relu"), chip=chip).operations[0]
+    assert relu.verdict == verdict
+    assert "inferred from the time of" in relu.reasons[-1]
