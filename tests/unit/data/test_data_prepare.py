@@ -232,12 +232,14 @@ def _die() -> None:
 
 
 PREPARE = """
+import signal
 import sys
 from pathlib import Path
 from test_data_prepare import RECIPE, TERMS, sources
 from pipersr_build.data.prepare import prepare
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
     images, pack, workers = sys.argv[1:]
     prepare(sources(Path(images)), Path(pack), RECIPE, TERMS, workers=int(workers))
 """
