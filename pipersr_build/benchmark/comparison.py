@@ -15,14 +15,14 @@ from typing import Any
 
 from pipersr_build import files, machine, models
 from pipersr_build.benchmark.comparison_record import Budget, EqualBudget, Pilot, Trained, load, save
+from pipersr_build.benchmark.runs import trained
 from pipersr_build.commands import evaluate
 from pipersr_build.commands.compare_rows import Subject, chips_of, frame_of, row_of
 from pipersr_build.commands.compare_subjects import networks
 from pipersr_build.commands.pictures import corpus_of, test_sets_of
-from pipersr_build.commands.train import train_network
 from pipersr_build.config import Config, command_line, plain
 from pipersr_build.config import load as configure
-from pipersr_build.errors import InputError, InterruptedRunError
+from pipersr_build.errors import InputError
 from pipersr_build.evaluation.protocol import validation_protocol
 from pipersr_build.evaluation.testset import TestSet, Upscale, bicubic
 from pipersr_build.evidence import Quality, Training
@@ -34,9 +34,7 @@ from pipersr_build.models.weights import load_weights
 from pipersr_build.progress import say
 from pipersr_build.report.compare_record import Score
 from pipersr_build.runtime.upscaler import HALO_KEY, package_upscaler
-from pipersr_build.training.folder import same_settings
 from pipersr_build.training.names import WEIGHTS
-from pipersr_build.training.record import read_record
 
 NETWORKS = (
     "pipersr_2x",
@@ -206,22 +204,6 @@ def _pilot(name: str, overrides: Sequence[str], budget: Budget, rate: float, fol
         return Pilot(rate=rate, psnr=None, seconds=None)
     assert found is not None
     return Pilot(rate=rate, psnr=found.chosen_psnr, seconds=found.seconds)
-
-
-def trained(config: Config) -> Training | None:
-    """The record of a run, trained now unless it is finished; None only in other processes of a run.
-
-    Raises:
-        InterruptedRunError: Ctrl-C; see `training.run.train`.
-    """
-    weights = Path(config.runs) / config.name / WEIGHTS
-    if not (weights.is_file() and same_settings(weights.parent, config)):
-        try:
-            train_network(config)
-        except InterruptedRunError as error:
-            fix = "run the same command again: finished networks are not trained again"
-            raise InterruptedRunError(error.what, where=error.where, fix=fix) from error
-    return read_record(weights, files.sha256(weights))
 
 
 def _measured(

@@ -26,13 +26,13 @@ from pipersr_build.benchmark.quantization_record import (
     load,
     save,
 )
+from pipersr_build.benchmark.runs import trained
 from pipersr_build.commands.calibration import batches
 from pipersr_build.commands.evaluate import measure
 from pipersr_build.commands.pictures import corpus_of, test_sets_of
-from pipersr_build.commands.train import train_network
 from pipersr_build.config import Config, command_line
 from pipersr_build.config import load as configure
-from pipersr_build.errors import InputError, InterruptedRunError
+from pipersr_build.errors import InputError
 from pipersr_build.evaluation.protocol import validation_protocol
 from pipersr_build.evaluation.testset import TestSet
 from pipersr_build.evidence import Training
@@ -46,9 +46,7 @@ from pipersr_build.models import quantized
 from pipersr_build.models.weights import load_weights
 from pipersr_build.progress import say
 from pipersr_build.runtime.upscaler import HALO_KEY, package_upscaler
-from pipersr_build.training.folder import same_settings
 from pipersr_build.training.names import WEIGHTS
-from pipersr_build.training.record import read_record
 
 TUNING_SHARE, TUNING_RATE = 0.2, 0.1  # of the steps and of the learning rate
 BASE = {  # the user's own settings come after these
@@ -231,17 +229,11 @@ def _row(variant: Variant, overrides: Sequence[str], budget: Budget, sets: Seque
 
 def _trained(config: Config) -> Training:
     """The record of a run, trained now unless it is finished."""
-    weights = Path(config.runs) / config.name / WEIGHTS
-    if not (weights.is_file() and same_settings(weights.parent, config)):
-        try:
-            train_network(config)
-        except InterruptedRunError as error:
-            fix = "run the same command again: finished networks are not trained again"
-            raise InterruptedRunError(error.what, where=error.where, fix=fix) from error
-    found = read_record(weights, files.sha256(weights))
+    found = trained(config)
     if found is None:
         what = "the run's record is not that of its weights"
-        raise InputError(what, where=weights.parent, fix="delete the folder; its network is trained again")
+        folder = Path(config.runs) / config.name
+        raise InputError(what, where=folder, fix="delete the folder; its network is trained again")
     return found
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipersr_build.benchmark import comparison, comparison_record
+from pipersr_build.benchmark import comparison, comparison_record, runs
 from pipersr_build.errors import InputError, InterruptedRunError
 from pipersr_build.report import documents
 
@@ -44,7 +44,7 @@ def words(tmp_path):
 @pytest.fixture
 def trainings(monkeypatch):
     """The runs that are trained, in their order; `stop` and `diverge` name those that end early."""
-    done, real = [], comparison.train_network
+    done, real = [], runs.train_network
     done_stop, diverge = [], []
 
     def train(config):
@@ -56,7 +56,7 @@ def trainings(monkeypatch):
             raise InputError("the training diverged: the loss is nan at step 2")
         return real(config)
 
-    monkeypatch.setattr(comparison, "train_network", train)
+    monkeypatch.setattr(runs, "train_network", train)
     train.done, train.stop, train.diverge = done, done_stop, diverge
     return train
 

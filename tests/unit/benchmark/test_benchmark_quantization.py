@@ -1,6 +1,6 @@
 import pytest
 
-from pipersr_build.benchmark import quantization, quantization_record
+from pipersr_build.benchmark import quantization, quantization_record, runs
 from pipersr_build.errors import InputError
 
 WORDS = ["data=photos", "training.steps=2", "training.batch=2", "training.patch=16", "training.threads=1",
@@ -27,7 +27,7 @@ def test_a_network_gives_three_packages_and_is_not_trained_again(somewhere, monk
     assert row.bytes.keys() == {"fp16", "ptq", "qat"}
     assert len({one.psnr for one in row.scores}) == 3
     assert quantization_record.load(somewhere) == record
-    monkeypatch.setattr(quantization, "train_network", lambda _: pytest.fail("trained again"))
+    monkeypatch.setattr(runs, "train_network", lambda _: pytest.fail("trained again"))
     assert quantization.main([*words, NAME], somewhere) == record
     somewhere.unlink()  # an interruption before the record: the trainings are there
     again = quantization.main([*words, NAME], somewhere)
@@ -43,7 +43,7 @@ def test_nothing_is_written_before_the_first_row(somewhere, monkeypatch):
     def interrupted(_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(quantization, "train_network", interrupted)
+    monkeypatch.setattr(runs, "train_network", interrupted)
     with pytest.raises(KeyboardInterrupt):
         quantization.main([*WORDS, "evaluation.folder=set", NAME], somewhere)
     assert not somewhere.exists()

@@ -59,9 +59,11 @@ def test_a_dilated_convolution_is_charged_for_less() -> None:
 
 
 def test_only_the_first_of_several_arguments_counts_without_a_model() -> None:
-    half = tensor(1, 64, 32, 32)
-    stack = function([operation("stack", tensor(1, 2, 64, 32, 32), values=("a", "b"))], a=half, b=half)
-    assert 1e3 * estimate(stack).ane == pytest.approx(3 * 131072 / 73.0144e3, rel=1e-6)
+    """The first is smaller here than the second, to tell them apart."""
+    first, second = tensor(1, 16, 32, 32), tensor(1, 64, 32, 32)
+    joined = operation("stack", tensor(1, 80, 32, 32), values=("a", "b"))
+    found = estimate(function([joined], a=first, b=second))
+    assert 1e3 * found.ane == pytest.approx((16 + 80) * 2048 / 73.0144e3, rel=1e-6)
 
 
 def test_what_another_chip_does_not_say_is_assumed_and_marked() -> None:
