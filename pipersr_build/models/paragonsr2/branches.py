@@ -22,7 +22,21 @@ LARGEST = 65504.0  # of fp16
 
 def depthwise(channels: int, dilation: int = 1) -> nn.Conv2d:
     """A 3x3 convolution of every channel by itself, zero padding."""
-    return nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation, groups=channels)
+    kind = nn.Conv2d if dilation == 1 else DilatedDepthwise
+    return kind(channels, channels, 3, padding=dilation, dilation=dilation, groups=channels)
+
+
+class DilatedDepthwise(nn.Conv2d):
+    """Computes in its parameters' type, whatever autocast asks for.
+
+    In bf16 with channels_last on a CPU, torch 2.13 returns a wrong gradient of such a kernel, up to infinity.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B, C, H, W to the same shape."""
+        with torch.autocast(x.device.type, enabled=False):
+            out: Tensor = super().forward(x.to(self.weight.dtype))
+            return out
 
 
 class Bottleneck(Branch):

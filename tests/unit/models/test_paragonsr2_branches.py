@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from pipersr_build.models.paragonsr2.attention import TokenAttention, WindowAttention, rolled
-from pipersr_build.models.paragonsr2.branches import LARGEST, Gate
+from pipersr_build.models.paragonsr2.branches import DILATION, LARGEST, Gate, depthwise
 from pipersr_build.models.paragonsr2.parts import RMSNorm
 
 
@@ -98,3 +98,15 @@ def test_products_at_the_edge_of_fp16_round_alike():
     gated = Gate()(torch.cat([a, b]).view(1, 10, 1, 1)).half().flatten()
     assert torch.equal(gated, (a * b).clamp(-LARGEST, LARGEST))
     assert gated.max() == LARGEST
+
+
+def test_a_dilated_kernel_learns_in_bf16_as_in_float32():
+    torch.manual_seed(0)
+    far = depthwise(16, DILATION).to(memory_format=torch.channels_last)
+    x = torch.rand(4, 16, 32, 32).contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        far(x).square().mean().backward()
+    exact = far.weight.grad.clone()
+    far.weight.grad = None
+    far(x).square().mean().backward()
+    torch.testing.assert_close(exact, far.weight.grad, rtol=0.02, atol=1e-4)
