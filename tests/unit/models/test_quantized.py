@@ -133,3 +133,16 @@ def test_pipersr_too():
     network = models.build(PiperSRConfig(blocks=1, channels=4, norm="none")).eval()
     rounding = quantized.quantize(network, pictures())
     assert (rounding(pictures()[0]) - network(pictures()[0])).abs().max() < 0.1
+
+
+def test_weights_between_two_steps_are_converted_as_they_were_trained(network):
+    convolution = next(
+        m for m in quantized.quantize(network, pictures()).modules() if isinstance(m, QuantizedConv2d)
+    )
+    with torch.no_grad():  # just below and above the half of a step, which fp16 cannot tell apart
+        steps = torch.arange(convolution.weight[0].numel()).reshape(convolution.weight[0].shape) % 100
+        convolution.weight[:] = (steps + 0.4999) / 127
+        convolution.weight[:, 0, 0, 0] = 1
+    trained = quantized.rounded_weight(convolution.weight.detach())
+    converted = quantized.for_conversion(convolution).weight.detach().half().float()
+    torch.testing.assert_close(quantized.rounded_weight(converted), trained, rtol=1e-3, atol=0)
