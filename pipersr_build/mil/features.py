@@ -63,6 +63,7 @@ def from_tensor(feature: Feature, value: Tensor, semantics: Semantics) -> np.nda
     how Core ML itself rounds them is not documented. Values of type fp16 are fp16 arrays, but
     float32 arrays with the semantics `fp32`, which does not round them.
     """
+    value = value.float() if value.dtype is torch.bfloat16 else value  # numpy does not have it
     if feature.kind == "tensor":
         kept = feature.dtype == "fp16" and semantics == "fp32"
         return _array(value, "fp32" if kept else feature.dtype)

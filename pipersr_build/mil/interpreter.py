@@ -5,6 +5,8 @@ every operation computes and accumulates in float32. With the semantics `fp16` i
 rounded to the type that the program declares, so that a value of type fp16 is what an ideal fp16
 machine would hold; with `fp32` values of type fp16 stay in float32, and only the weights are as
 stored. Integers and booleans are exact in both.
+
+Large values live in a workspace, which is kept from run to run; an observer sees values of their own.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -15,11 +17,12 @@ import torch
 from torch import Tensor
 
 from pipersr_build.errors import InputError
-from pipersr_build.mil import features
-from pipersr_build.mil.graph import Function, Output
-from pipersr_build.mil.package import Interface, Package
+from pipersr_build.mil import features, passes, residual
+from pipersr_build.mil.graph import Function, Output, TensorType
+from pipersr_build.mil.package import Feature, Interface, Package
 from pipersr_build.mil.prepare import Preparation, Step, Values, check_known
-from pipersr_build.mil.values import SEMANTICS, Semantics, memory, settle
+from pipersr_build.mil.values import COMPUTE, SEMANTICS, Compute, Semantics, memory, settle
+from pipersr_build.mil.workspace import Workspace
 
 Observer = Callable[[Output, Tensor], None]
 
@@ -31,25 +34,36 @@ class Interpreter:
         package: an opened package.
         function: the function's name; the package's default if None.
         semantics: `fp16` rounds values to their declared types, `fp32` keeps fp16 values in float32.
+        compute: `exact`, or `bf16` for a preview: convolutions and what follows them in bf16, which is
+            faster on processors that have it and agrees with neither semantics (see `preview`).
 
     Raises:
-        InputError: no such function, an operation or feature that the interpreter does not know, or
-            weights that are missing or damaged.
+        InputError: semantics or compute of another name, no such function, an operation or feature that
+            the interpreter does not know, or weights that are missing or damaged.
     """
 
-    def __init__(self, package: Package, function: str | None = None, semantics: Semantics = "fp16") -> None:
-        if semantics not in SEMANTICS:
-            raise InputError(f"semantics {semantics!r} is not one of {', '.join(SEMANTICS)}")
+    def __init__(
+        self,
+        package: Package,
+        function: str | None = None,
+        semantics: Semantics = "fp16",
+        compute: Compute = "exact",
+    ) -> None:
+        _check_choice("semantics", semantics, SEMANTICS)
+        _check_choice("compute", compute, COMPUTE)
         self.package = package
         self.semantics = semantics
+        self.compute = compute
+        self._idle: list[Workspace] = []  # one for every run that has been under way at the same time
         self.function, self.interface = _function(package, function)
         with _errors_in(package):
             check_known(self.function)
             self._prepare()
 
     def _prepare(self) -> None:
-        preparation = Preparation(self.function)
-        self._steps = preparation.steps()
+        preparation = Preparation(self.function, self.compute)
+        self._steps = preparation.steps()  # what an observer sees
+        self._joined = residual.joined(self._steps, self._rounds)
         constants = preparation.constant_results()
         self._constants = {name: preparation.tensor(constant) for name, constant in constants.items()}
         self._types = self.function.types() | {name: c.type for name, c in constants.items()}
@@ -58,6 +72,10 @@ class Interpreter:
         for feature in self.interface.outputs:
             produced = feature.name in self.function.body.results
             features.check(feature, self._types.get(feature.name) if produced else None)
+
+    def _rounds(self, type_: TensorType) -> bool:
+        """Whether a value of this type is rounded when it has been computed."""
+        return self.compute == "exact" and self.semantics == "fp16" and type_.dtype == "fp16"
 
     def run(self, inputs: Mapping[str, np.ndarray], observe: Observer | None = None) -> dict[str, np.ndarray]:
         """Run the function on one set of inputs.
@@ -76,13 +94,31 @@ class Interpreter:
         """
         with torch.inference_mode(), _errors_in(self.package):
             values = self._values(inputs)
-            for step in self._steps:
-                with step.context():
-                    self._execute(step, values, observe)
-            return {
-                feature.name: features.from_tensor(feature, values[feature.name], self.semantics)
-                for feature in self.interface.outputs
-            }
+            with self._workspace() as workspace:
+                for step in self._joined if observe is None else self._steps:
+                    with step.context():
+                        self._execute(step, values, workspace, observe)
+                return {
+                    feature.name: self._result(feature, values, workspace)
+                    for feature in self.interface.outputs
+                }
+
+    def _result(self, feature: Feature, values: Values, workspace: Workspace) -> np.ndarray:
+        workspace.settle(values[feature.name])
+        return features.from_tensor(feature, values[feature.name], self.semantics)
+
+    @contextmanager
+    def _workspace(self) -> Iterator[Workspace]:
+        """A workspace that no other run uses; taking it and giving it back are safe among threads."""
+        try:
+            workspace = self._idle.pop()
+        except IndexError:
+            workspace = Workspace()
+        try:
+            yield workspace
+        finally:
+            workspace.clear()
+            self._idle.append(workspace)
 
     def _values(self, inputs: Mapping[str, np.ndarray]) -> Values:
         wanted = [feature.name for feature in self.interface.inputs]
@@ -99,16 +135,36 @@ class Interpreter:
             values[feature.name] = settle(tensor, declared, self.semantics, None)
         return values
 
-    def _execute(self, step: Step, values: Values, observe: Observer | None) -> None:
-        results = step.execute(values)
+    def _execute(self, step: Step, values: Values, workspace: Workspace, observe: Observer | None) -> None:
+        written = None
+        if observe is None:
+            types = [out.type for out in step.operation.outputs] + [self._types[n] for n in step.inputs()]
+            rounded = {self._rounds(type_) for type_ in types}
+            if len(rounded) == 1:  # what takes and gives other types is left to `_allocate`
+                written = passes.write(step, values, workspace, rounds=rounded.pop())
+        if written is None:
+            self._allocate(step, values, workspace, observe)
+        else:
+            name = step.operation.outputs[0].name
+            values[name] = written
+            workspace.hold(name, written)
+        workspace.release(values, step.unused)
+
+    def _allocate(self, step: Step, values: Values, workspace: Workspace, observe: Observer | None) -> None:
+        """Execute a step whose results are tensors of their own, or views of what it takes."""
+        passes.settle(step, values, workspace)
         owners = step.memory | {memory(values[name]): self._types[name].dtype for name in step.inputs()}
-        for out, result in zip(step.operation.outputs, results, strict=True):
+        for out, result in zip(step.operation.outputs, step.execute(values), strict=True):
             value = settle(result, out.type, self.semantics, owners.get(memory(result)))
             values[out.name] = value
+            workspace.hold(out.name, value)
             if observe is not None:
                 observe(out, value)
-        for name in step.unused:
-            values.pop(name, None)
+
+
+def _check_choice(what: str, given: str, known: tuple[str, ...]) -> None:
+    if given not in known:
+        raise InputError(f"{what} {given!r} is not one of {', '.join(known)}")
 
 
 @contextmanager

@@ -4,19 +4,20 @@ import inspect
 import types
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from pipersr_build.errors import InputError
-from pipersr_build.mil import dtypes
+from pipersr_build.mil import dtypes, preview
 from pipersr_build.mil.graph import Argument, Constant, Function, Operation, TensorType
-from pipersr_build.mil.ops import TABLE, constexpr
+from pipersr_build.mil.ops import TABLE, constexpr, convolution, writing
 from pipersr_build.mil.ops.arguments import Bools, Ints, Tensors
 from pipersr_build.mil.ops.arguments import Function as OpFunction
-from pipersr_build.mil.values import HELD, held, memory
+from pipersr_build.mil.values import HELD, Compute, held, memory
 
 Values = dict[str, Tensor]  # what has been computed so far, by name
 Scope = dict[str, Constant]  # what weight decompression has computed, by name
@@ -46,6 +47,7 @@ class Step:
         computed: for every other argument, the values it binds and how to make it of them.
         memory: the memory of the constants among the arguments, and their types.
         unused: the values that nothing needs after this step.
+        writer: how it writes its result into given memory, if it can.
     """
 
     operation: Operation
@@ -54,19 +56,29 @@ class Step:
     computed: dict[str, tuple[tuple[str | Tensor, ...], Form]]
     memory: dict[int, str]
     unused: tuple[str, ...]
+    writer: writing.Writer | None = None
 
     def context(self) -> AbstractContextManager[None]:
         """Reports a failure inside it as the operation's."""
         return failures_of(self.operation)
 
-    def execute(self, values: Values) -> tuple[Tensor, ...]:
-        """The results of the operation, as its function returns them."""
-        arguments = {
+    def arguments(self, values: Values) -> dict[str, Any]:
+        """What the operation's function takes."""
+        return self.fixed | {
             name: form([values[value] if isinstance(value, str) else value for value in bound])
             for name, (bound, form) in self.computed.items()
         }
-        results = self.function(**self.fixed, **arguments)
+
+    def execute(self, values: Values) -> tuple[Tensor, ...]:
+        """The results of the operation, as its function returns them."""
+        results = self.function(**self.arguments(values))
         return results if isinstance(results, tuple) else (results,)
+
+    def constants(self) -> Iterator[Tensor]:
+        """The tensors that the step keeps."""
+        bound = (value for values, _ in self.computed.values() for value in values)
+        fixed = (part for value in self.fixed.values() for part in _parts(value))
+        yield from (value for value in (*bound, *fixed) if isinstance(value, Tensor))
 
     def inputs(self) -> Iterator[str]:
         """The names of the computed values that the operation takes."""
@@ -101,8 +113,9 @@ def check_known(function: Function) -> None:
 class Preparation:
     """Prepares one function; each constant becomes a tensor once, however often it is used."""
 
-    def __init__(self, function: Function) -> None:
+    def __init__(self, function: Function, compute: Compute = "exact") -> None:
         self._function = function
+        self._compute = compute
         self._decompressed: Scope = {}
         self._tensors: dict[int, tuple[Constant, Tensor]] = {}  # the constant keeps its id from reuse
 
@@ -164,7 +177,20 @@ class Preparation:
                     computed[name] = (tuple(bound), forms[name])
                 else:
                     fixed[name] = forms[name](bound)
-            return Step(op, TABLE[op.type], fixed, computed, owners, tuple(unused))
+            step = self._fastest(Step(op, TABLE[op.type], fixed, computed, owners, tuple(unused)))
+            alive = {memory(value) for value in step.constants()}
+            return replace(step, memory={at: dtype for at, dtype in owners.items() if at in alive})
+
+    def _fastest(self, step: Step) -> Step:
+        """The step with its weights in the order, and its function in the arithmetic, that is fastest."""
+        kind = step.operation.type
+        fixed, function = step.fixed, step.function
+        if kind == "conv":
+            dtype = torch.bfloat16 if self._compute == "bf16" else torch.float32
+            fixed = convolution.prepared(fixed, dtype)
+        elif self._compute == "bf16":
+            function = preview.taking_bf16(kind, function)
+        return replace(step, fixed=fixed, function=function, writer=writing.TABLE.get(kind))
 
     def _bound(self, argument: Argument, owners: dict[int, str]) -> Any:
         """A value's name, or a constant as a tensor (an array if it is a string)."""
@@ -233,6 +259,10 @@ def _form(annotation: Any) -> Form:
     if isinstance(annotation, types.UnionType):
         annotation = next(kind for kind in get_args(annotation) if kind is not types.NoneType)
     return _FORMS.get(annotation, _single)
+
+
+def _parts(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _single(bound: list[Any]) -> Any:

@@ -3,6 +3,9 @@
 Floating-point values are held in float32 whatever their type, so that every operation computes and
 accumulates in float32; a value of type fp16 is rounded to fp16 when it has been computed. Integers
 are held exactly, those that PyTorch cannot compute with in the next wider type.
+
+With the compute `bf16`, which is not exact, floating-point values may be held in bf16 and are not
+rounded any further (see `preview`).
 """
 
 from typing import Literal, get_args
@@ -15,6 +18,9 @@ from pipersr_build.mil.graph import TensorType
 
 Semantics = Literal["fp16", "fp32"]
 SEMANTICS: tuple[Semantics, ...] = get_args(Semantics)
+
+Compute = Literal["exact", "bf16"]
+COMPUTE: tuple[Compute, ...] = get_args(Compute)
 
 HELD: dict[str, torch.dtype] = {
     "bool": torch.bool, "fp16": torch.float32, "fp32": torch.float32, "fp64": torch.float64,
@@ -29,7 +35,7 @@ _RANGES: dict[str, tuple[int, int]] = {
 }
 _LARGEST = 2**63 - 1024  # the largest double that is an int64
 
-_PIECE = 1 << 21  # elements rounded at a time: 4 MB of fp16, measured as fast as all at once
+PIECE = 1 << 19  # elements computed with at a time: few enough to stay in the cache of a core
 
 
 def held(array: np.ndarray, dtype: str) -> Tensor:
@@ -68,6 +74,8 @@ def settle(value: Tensor, declared: TensorType, semantics: Semantics, shared: st
     """
     if shared == declared.dtype or declared.dtype not in HELD:
         return value
+    if value.dtype is torch.bfloat16 and HELD[declared.dtype] is torch.float32:
+        return value
     if value.dtype is not HELD[declared.dtype]:
         value, shared = convert(value, declared.dtype), None
     if declared.dtype != "fp16" or semantics == "fp32":
@@ -77,11 +85,11 @@ def settle(value: Tensor, declared: TensorType, semantics: Semantics, shared: st
 
 def round_to_fp16_(value: Tensor) -> Tensor:
     """Round a float32 tensor to fp16 (nearest, ties to even, overflow to infinity); in place if dense."""
-    flat = _flat(value)
-    if flat is None:
+    dense = flat(value)
+    if dense is None:
         return value.half().float()
-    scratch = torch.empty(min(_PIECE, flat.numel()), dtype=torch.half)
-    for piece in torch.split(flat, _PIECE):
+    scratch = torch.empty(min(PIECE, dense.numel()), dtype=torch.half)
+    for piece in torch.split(dense, PIECE):
         rounded = scratch[: piece.numel()]
         rounded.copy_(piece)
         piece.copy_(rounded)
@@ -93,7 +101,7 @@ def memory(value: Tensor) -> int:
     return value.untyped_storage().data_ptr()
 
 
-def _flat(value: Tensor) -> Tensor | None:
+def flat(value: Tensor) -> Tensor | None:
     """All elements of a dense tensor as a one-dimensional view, in some order."""
     if value.is_contiguous():
         return value.view(-1)
