@@ -49,7 +49,10 @@ COMMANDS: dict[str, Command] = {
         "make Core ML packages of trained weights, check them, and keep those that pass",
         "Without weights=, the reference weights that come with the toolkit are used.\n"
         "Example: pipersr-build export weights=runs/mine/weights.safetensors export=video "
-        "export.video.size=720x400",
+        "export.video.size=720x400\n"
+        "FILE may hold weights that others trained (.pth, .safetensors: ESRGAN, SwinIR, HAT, Compact …):\n"
+        "export weights=RealESRGAN_x4plus.pth. They are read by spandrel, without running what is in the\n"
+        "file; pickles with code are refused. More: docs/third_party.md.",
     ),
     "verify": Command(
         "verify PACKAGE|FOLDER … [options] [key=value …]",
@@ -99,6 +102,19 @@ COMMANDS: dict[str, Command] = {
         "evaluation.protocol=y_float|y_uint8|rgb_uint8|all. Writes quality.json and quality.svg into\n"
         "evaluation.out=FOLDER (runs/evaluation/…).",
     ),
+    "upscale": Command(
+        "upscale PICTURE|VIDEO|FOLDER …|- [key=value …]",
+        "enlarge pictures and videos with a package: the reference one, or your own",
+        "photo.jpg becomes photo_2x.png beside it, clip.mp4 clip_2x.mp4. Results that are there are kept,\n"
+        "so an interrupted call goes on. - is a picture from the standard input to the standard output.\n"
+        "\n"
+        "  package=PATH   a package or a folder of some; else exports/pipersr_2x, else the reference\n"
+        "  out=PATH       a folder, or the file of a single result; its ending says the format\n"
+        "  scale=4        by two passes of a 2x package (passes=2); format=webp; quality=90; overwrite=true\n"
+        "  backend=interpreter|coreml, compute_units=…; of videos codec=, crf=, preset=, container=, limit=\n"
+        "\n"
+        "More: docs/upscale.md.",
+    ),
     "report": Command(
         "report FOLDER …",
         "write report.html and MODEL_CARD.md again from an export's evidence",
@@ -106,11 +122,23 @@ COMMANDS: dict[str, Command] = {
     "bench": Command(
         "bench [SUITE …] | bench ablation [VARIANT …]",
         "timings against the bare calls, as ratios in one run; what each training option is worth",
-        "Suites: startup export training step sampling (all by default), and gpu where there is one.\n"
+        "Suites: startup export training step sampling (all by default), interpreter, gpu.\n"
         "bench zoo [NAME …] takes small networks of others' architectures through the export.\n"
         "bench comparison [NETWORK …] data.folder=PATH evaluation.folder=PATH trains networks alike.\n"
         "bench quantization [NETWORK …] data.folder=PATH evaluation.folder=PATH: what 8 bits cost networks.\n"
+        "bench compression evaluation.folder=PATH: what fewer bits cost the packages of a network.\n"
         "latency holds the predicted latencies against every published figure; it times nothing.",
+    ),
+    "serve": Command(
+        "serve [key=value …]",
+        "upscaling as a service on this machine: HTTP, a web socket, a page to drop pictures on",
+        "Listens on 127.0.0.1:9998; port=, host= (other machines: only with a token), token_file=FILE,\n"
+        "package=PATH as for upscale. Needs the extra serve. Paths, limits, security: docs/service.md.",
+    ),
+    "mcp": Command(
+        "mcp [key=value …]",
+        "upscaling as tools for a client of the Model Context Protocol, over standard input and output",
+        "Tools: image_upscale, video_upscale, benchmark_upscale. A client starts it: docs/service.md.",
     ),
     "doctor": Command("doctor", "what this machine can and cannot do"),
     "config": Command(

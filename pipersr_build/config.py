@@ -17,6 +17,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipersr_build import models
+from pipersr_build.config_serve import ServeConfig, check_serve
+from pipersr_build.config_upscale import UpscaleConfig, check_upscale
 from pipersr_build.data.degradations import parse
 from pipersr_build.errors import InputError
 from pipersr_build.export.compression import methods
@@ -119,6 +121,7 @@ class VideoExport:
 
     enabled: bool = True
     size: Any = "360p,480p,540p"  # names or WxH, as a list or separated by commas
+    state: bool = False  # packages that remember the frame before: its state goes in and out (paragonsr2)
 
 
 @dataclass
@@ -131,6 +134,7 @@ class ExportConfig:
     compress: Any = field(default_factory=list)  # smaller versions too: int8, palette8, palette6, palette4,
     # w8a8
     calibration: str | None = None  # for w8a8: folder of pictures as the package will get them
+    keep_fp16: str = "ends"  # for w8a8: convolutions that stay in fp16 (none, first, ends: first and last)
 
 
 @dataclass
@@ -196,6 +200,8 @@ class Config:
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     estimate: EstimateConfig = field(default_factory=EstimateConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
+    upscale: UpscaleConfig = field(default_factory=UpscaleConfig)
+    serve: ServeConfig = field(default_factory=ServeConfig)
 
 
 def load(overrides: Sequence[str] = ()) -> Config:
@@ -256,12 +262,15 @@ def check(config: Config) -> None:
     if config.estimate.fps is not None and not 0 < config.estimate.fps < math.inf:
         raise _bad("estimate.fps", config.estimate.fps, "give frames per second, more than 0")
     _check_pictures(config.evaluation)
+    check_upscale(config.upscale)
+    check_serve(config.serve)
     _check_data(data)
     if not 0 <= config.seed <= LARGEST_SEED:
         raise _bad("seed", config.seed, f"it must lie between 0 and {LARGEST_SEED}")
     check_training(training)
     _at_least("export.image.tile", config.export.image.tile, 8)
     methods.parse(config.export.compress, config.target.deployment)
+    methods.check_kept(config.export.keep_fp16)
     if not SAFE_NAME.fullmatch(config.name):
         raise _bad("name", config.name, "use letters, digits, '_', '-' and '.'")
 

@@ -264,6 +264,7 @@ class PackageRecord(Record):
 
     file: str
     contract: Literal["image", "video"]
+    state: bool = Field(default=False, description="the state of the frame before goes in and comes out")
     input: str
     output: str
     target: str
@@ -273,6 +274,11 @@ class PackageRecord(Record):
     parity: list[Parity]
     placement: Placement | None = None
     compute_plan: Placement | None = Field(default=None, description="Core ML's own, read on a Mac")
+
+    @property
+    def kind(self) -> str:
+        """The contract as a person names it: `image`, `video` or `video with state`."""
+        return f"{self.contract} with state" if self.state else self.contract
 
 
 class ImageQuality(Record):
@@ -293,6 +299,9 @@ class Quality(Record):
     images: list[ImageQuality]
     mean_psnr: float
     mean_ssim: float
+    lost_db: float | None = Field(
+        default=None, description="mean PSNR below the export's package that has not fewer bits; else None"
+    )
 
 
 class Sample(Record):

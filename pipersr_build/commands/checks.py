@@ -1,6 +1,7 @@
 """Check one package as it lies on disk: operations, parity, placement."""
 
-from collections.abc import Iterable
+import copy
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,33 +10,51 @@ import numpy as np
 import torch
 from torch import nn
 
-from pipersr_build import files
+from pipersr_build import files, models
 from pipersr_build.config import PlacementConfig
 from pipersr_build.errors import MachineError
 from pipersr_build.evidence import Gate, PackageRecord, Parity, Placement, judge
 from pipersr_build.export.compression.methods import method_of
+from pipersr_build.export.compression.reference import declared
+from pipersr_build.fusion import to_deploy
 from pipersr_build.mil.census import census
 from pipersr_build.mil.package import Feature, Package, check_weights, open_package
+from pipersr_build.mil.recurrence import recurrence
 from pipersr_build.models import quantized
 from pipersr_build.placement import plan
 from pipersr_build.placement.gate import plan_gate, prediction_gates
 from pipersr_build.placement.package_cost import with_latency
 from pipersr_build.placement.predict import predict
-from pipersr_build.validation import parity, runners
+from pipersr_build.validation import parity, runners, sequence
 
 Pictures = list[tuple[str, np.ndarray]]
+Compare = Callable[[parity.Runner, str], list[Parity]]
 REFERENCE = "PyTorch float32, batch norms not folded"
+ALIKE_REFERENCE = "PyTorch float32, rounded as the package declares"
 ROUNDED_REFERENCE = "PyTorch float32 in simulated 8 bits, as trained"
+NOT_ALIKE = "its kernels are not the network's one by one: a graph pass split or merged some"
 ROUNDED_DB = 45.0  # fp16 sends a few values to the neighbouring step, one 256th of their range away
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a package must agree with, how a record calls it, and how well (dB; None: see `parity.gate`)."""
+    """What a package is held against.
 
-    network: nn.Module
+    Attributes:
+        network: in PyTorch; None where there is none to be had.
+        name: what a record calls it.
+        least_db: how well it must agree; None: see `parity.gate`.
+        gate: the gate's name.
+        noise: whether noise counts as pictures do.
+        note: for the gate.
+    """
+
+    network: nn.Module | None
     name: str
     least_db: float | None
+    gate: str = "parity"
+    noise: bool = True
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +73,22 @@ def reference(network: nn.Module) -> parity.Reference:
         tensor = torch.from_numpy(lr).contiguous(memory_format=torch.channels_last)
         result: np.ndarray = network(tensor).contiguous().numpy()
         return result
+
+    return run
+
+
+def recurrent_reference(network: nn.Module) -> sequence.Reference:
+    """The network's form that remembers the frame before, in float32, as the reference of a sequence.
+
+    Raises:
+        InputError: the network has no such form.
+    """
+    recurrent = models.recurrent(network).eval()
+
+    @torch.inference_mode()
+    def run(lr: np.ndarray, state: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        sr, after = recurrent(torch.from_numpy(lr), torch.from_numpy(state))
+        return sr.numpy(), after.numpy()
 
     return run
 
@@ -85,6 +120,7 @@ def check_package(
     record = PackageRecord(
         file=path.name,
         contract=kind_of(package),
+        state=recurrence(package) is not None,
         input=describe(package.interface.inputs),
         output=describe(package.interface.outputs),
         target=target,
@@ -110,34 +146,67 @@ def check_parity(
 ) -> tuple[list[Parity], list[Gate]]:
     """Parity in the MIL interpreter, and in Core ML where there is one (else `not measured`)."""
     records, gates = [], []
-    name, kind, expected = package.path.name, kind_of(package), expected_of(package, network)
     command = f"pipersr-build validate {within or package.path}"
-    tried = parity.probes(package, pictures)
+    questions = [(one, _comparison(package, one, pictures)) for one in expected_of(package, network)]
     for make in (runners.interpreter, runners.core_ml):
         try:
             run, label = make(package)
         except MachineError:
-            gates.append(parity.gate(kind, name, [], command, expected.least_db))
+            gates += [_gate(package, one, [], command) for one, _ in questions]
             continue
-        against = reference(expected.network)
-        found = [parity.compare(package, run, label, against, probe, expected.name) for probe in tried]
-        gates.append(parity.gate(kind, name, found, command, expected.least_db))
-        records += found
+        for one, compare in questions:
+            found = compare(run, label)
+            gates.append(_gate(package, one, found, command))
+            records += found
     return records, gates
 
 
-def expected_of(package: Package, network: nn.Module) -> Expected:
-    """What a package made of `network` must agree with.
+def _gate(package: Package, expected: Expected, found: list[Parity], command: str) -> Gate:
+    """The gate of one comparison; noise is told in its note where it does not count."""
+    noise = [one for one in found if parity.NOISE in one.input and not expected.noise]
+    counted = [one for one in found if one not in noise]
+    told = [f"{one.input} {one.psnr_db:.1f} dB, not judged" for one in noise if one.psnr_db is not None]
+    gate = parity.gate(
+        kind_of(package), package.path.name, counted, command, expected.least_db, named=expected.gate
+    )
+    return gate.model_copy(update={"note": "; ".join(filter(None, (*told, expected.note)))})
 
-    That is the network in floating point; but one that was trained in 8 bits for a package that computes in
-    8 bits.
+
+def _comparison(package: Package, expected: Expected, pictures: Pictures) -> Compare:
+    """What compares a run of the package, and its label, with what it must agree with."""
+    if expected.network is None:
+        return lambda run, label: []  # noqa: ARG005
+    if recurrence(package) is not None:
+        against, shown = recurrent_reference(expected.network), sequence.frames(package, pictures)
+        named = f"{expected.name}, with a state of its own"
+        return lambda run, label: sequence.compare(package, run, label, against, shown, named)
+    alone, tried = reference(expected.network), parity.probes(package, pictures)
+    return lambda run, label: [
+        parity.compare(package, run, label, alone, probe, expected.name) for probe in tried
+    ]
+
+
+def expected_of(package: Package, network: nn.Module) -> list[Expected]:
+    """What a package made of `network` is held against.
+
+    That is the network in floating point, or the one that was trained in 8 bits for a package that computes
+    in 8 bits. A package that was made smaller after training is asked two things. Is it what it declares to
+    be: it must agree with the network rounded alike on every input, noise included, as well as any package.
+    And what does that cost: on pictures it must reach the method's least PSNR against the network in floating
+    point. On noise that is not judged: no range and no table was made for it, nor is anything enlarged there.
     """
     method = method_of(package.spec.description.metadata.userDefined)
     if method is None:
-        return Expected(quantized.plain(network), REFERENCE, None)
+        return [Expected(quantized.plain(network), REFERENCE, None)]
     if method.activations and quantized.is_quantized(network):
-        return Expected(network, ROUNDED_REFERENCE, ROUNDED_DB)
-    return Expected(quantized.plain(network), REFERENCE, method.least_db)
+        return [Expected(network, ROUNDED_REFERENCE, ROUNDED_DB)]
+    plain = quantized.plain(network)
+    alike = declared(to_deploy(copy.deepcopy(plain).double()).float(), package, method)
+    least, note = ROUNDED_DB if method.activations else None, "" if alike else NOT_ALIKE
+    return [
+        Expected(alike, ALIKE_REFERENCE, least, note=note),
+        Expected(plain, REFERENCE, method.least_db, "fidelity", noise=False),
+    ]
 
 
 def check_placement(

@@ -15,7 +15,8 @@ from pipersr_build.config import plain as settings_of
 from pipersr_build.data.corpus import photos_corpus
 from pipersr_build.errors import InputError
 from pipersr_build.evidence import CensusComparison, Evidence, Fusion, Gate, judge
-from pipersr_build.export.build import build, build_for_census, contracts
+from pipersr_build.export.build import build, build_for_census, check_state, contracts
+from pipersr_build.export.compression.methods import parse
 from pipersr_build.export.contracts import Contract
 from pipersr_build.fusion import collapse_branches, count_batch_norms, prove_equal, to_deploy
 from pipersr_build.fusion.proof import TOLERANCE
@@ -27,6 +28,7 @@ from pipersr_build.models.reference import reference_weights
 from pipersr_build.models.weights import Weights, load_weights, save_weights
 from pipersr_build.placement import rules
 from pipersr_build.progress import bar, say
+from pipersr_build.report import swift
 from pipersr_build.runtime.tiling import spans
 from pipersr_build.runtime.upscaler import HALO_KEY
 from pipersr_build.training.run import read_record
@@ -53,8 +55,12 @@ def preflight(config: Config) -> list[Contract]:
     wanted, facts = contracts(config.export), models.facts(config.model)
     rules.load().family(config.placement.chip)
     _check_sizes(wanted, facts)
+    if config.export.video.state:
+        models.recurrent_form(config.model)
+        check_state(wanted, parse(config.export.compress, config.target.deployment))
     if config.export.image.enabled and facts.receptive_radius is not None:
         spans(1, config.export.image.tile, facts.receptive_radius)
+        _mention_waste(config.export.image.tile, facts.receptive_radius)
     pictures = config.evaluation
     for folder in (*evaluation_folders(pictures), pictures.hr, pictures.lr, config.export.calibration):
         if folder and not Path(folder).is_dir():
@@ -69,6 +75,8 @@ def export(config: Config, weights: Weights, command: str) -> int:
     with publish.place(Path(config.exports), config.name) as where:
         record = publish.carry_over(where, _make(config, weights, wanted, where.stage, command))
         render(record, where.stage)
+        if not record.failed:
+            swift.write_programs(record, where.stage)
         folder = publish.publish(where, record)
     show(record, folder)
     return 1 if record.failed else 0
@@ -140,7 +148,17 @@ def _check_sizes(wanted: list[Contract], facts: Facts) -> None:
                 fix=f"give multiples of {facts.size_multiple}",
             )
     if facts.receptive_radius is None and any(contract.kind == "image" for contract in wanted):
-        say(f"{facts.title}: a pixel depends on the whole picture, so tiles do not give exactly its result")
+        say(f"{facts.title}: how far a pixel depends on others has no bound, or none that is known, so tiles"
+            " do not give exactly the whole picture's result")  # fmt: skip
+
+
+def _mention_waste(tile: int, halo: int) -> None:
+    """Say so where most of what a tile computes is thrown away."""
+    kept = tile - 2 * halo
+    if kept**2 < tile**2 / 8:
+        often = f"every pixel is computed {tile**2 / kept**2:.0f} times"
+        say(f"of a {tile}x{tile} tile {kept}x{kept} pixels are kept (halo {halo}), so that {often}:"
+            " a larger export.image.tile costs less")  # fmt: skip
 
 
 def _metadata(facts: Facts) -> dict[str, str]:

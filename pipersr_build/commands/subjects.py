@@ -111,12 +111,13 @@ def _package(path: Path) -> Subject:
     package = open_package(path)
     check_weights(package)
     method = packages.open_method(package)
+    tiles = f"tiles of {method.tile[1]}x{method.tile[0]}"
     record = SubjectRecord(
         name=path.name,
         kind="package",
         scale=method.scale,
         parameters=count_parameters(package.main),
-        runner=f"MIL interpreter, fp16, tiles of {method.tile[1]}x{method.tile[0]}",
+        runner=f"MIL interpreter, fp16, {tiles}{', each a first frame: no state' * method.state}",
         config=_interface(package, method.contract),
     )
     return Subject(method.upscale, record)

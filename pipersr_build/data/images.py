@@ -9,9 +9,10 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ _LOW_BYTES = {
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
     """A picture that could be decoded but not used: what is wrong, and what to do."""
 
     def __init__(self, what: str, fix: str) -> None:
@@ -65,7 +66,7 @@ def load_rgb(path: Path) -> NDArray[np.uint8]:
     try:
         with _strict_pillow():
             return _decode(data)
-    except _RefusedError as error:
+    except RefusedError as error:
         raise InputError(error.what, where=path, fix=error.fix) from error
     except UnidentifiedImageError as error:
         raise InputError("not a PNG, JPEG, WebP, TIFF or BMP image", where=path, fix=_UNKNOWN) from error
@@ -90,8 +91,12 @@ def save_png(path: Path, rgb: NDArray[np.uint8]) -> None:
     files.write_bytes(Path(path), buffer.getvalue())
 
 
-def list_images(folder: Path) -> list[Path]:
+def list_images(folder: Path, also: Sequence[str] = ()) -> list[Path]:
     """All image files below `folder` (by extension, any case), sorted; hidden files are not looked at.
+
+    Args:
+        folder: where to look.
+        also: more extensions, without dot.
 
     Raises:
         InputError: the folder is missing, unreadable or not a folder, holds no image file, or one whose
@@ -102,12 +107,13 @@ def list_images(folder: Path) -> list[Path]:
         raise InputError("no such folder", where=folder, fix="give a folder of images")
     if not folder.is_dir():
         raise InputError("not a folder", where=folder, fix="give the folder that holds the images")
-    found = sorted(path for path in _walk(folder) if path.suffix.lower().lstrip(".") in EXTENSIONS)
+    wanted = (*EXTENSIONS, *also)
+    found = sorted(path for path in _walk(folder) if path.suffix.lower().lstrip(".") in wanted)
     if not found:
         raise InputError(
             "the folder holds no images",
             where=folder,
-            fix=f"looked for files ending in {', '.join(EXTENSIONS)}",
+            fix=f"looked for files ending in {', '.join(wanted)}",
         )
     _check_names(found, folder)
     return found
@@ -188,7 +194,7 @@ def _strict_pillow() -> Iterator[None]:
 
 def _decode(data: bytes) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-        _check_layout(image)
+        check_layout(image)
         rawmode = _rawmode(image)
         image.load()
         turn = image.getexif().get(ExifTags.Base.Orientation, 1)
@@ -201,20 +207,46 @@ def _decode(data: bytes) -> NDArray[np.uint8]:
     return _turned(rgb, turn)
 
 
-def _check_layout(image: Image.Image) -> None:
+def check_layout(image: Image.Image) -> None:
     """Refuse what Pillow would decode to something else than the picture that is meant."""
     # A phone's JPEG (format MPO) keeps depth maps and thumbnails behind the photograph, which is first.
     if getattr(image, "n_frames", 1) != 1 and image.format != "MPO":
-        raise _RefusedError("the file holds several pictures", "save the one that you want as a PNG")
+        raise RefusedError("the file holds several pictures", "save the one that you want as a PNG")
     if image.mode in ("I", "F"):
-        raise _RefusedError("32-bit samples have no defined white", _CONVERT)
+        raise RefusedError("32-bit samples have no defined white", _CONVERT)
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return
     bits = max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,)))
     white_is_zero = image.tag_v2.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 1) == 0
     planes = image.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION, 1) == 2
     if bits not in (1, 2, 4, 8, 16) or (bits == 16 and (white_is_zero or planes)):
-        raise _RefusedError(f"an unusual TIFF layout with {bits} bits per sample", _CONVERT)
+        raise RefusedError(f"an unusual TIFF layout with {bits} bits per sample", _CONVERT)
+
+
+def deep_samples(file: BinaryIO, high: Image.Image) -> NDArray[np.uint16] | None:
+    """The exact samples of 16-bit colour, of which Pillow reads the high bytes; None of a picture of 8 bits.
+
+    Args:
+        file: the picture's, which can be read again.
+        high: it, decoded by Pillow.
+
+    Raises:
+        RefusedError: the samples lie in a way that cannot be read exactly.
+    """
+    with Image.open(file, formats=FORMATS) as low:
+        rawmode = _rawmode(low)
+        if ";16" not in rawmode or low.mode.startswith("I;16"):
+            return None
+        return _gray_alpha(low) if rawmode == "LA;16B" else _exact(low, high, rawmode)
+
+
+def _gray_alpha(low: Image.Image) -> NDArray[np.uint16]:
+    """Height, width, 2: the four bytes of a pixel are read as four channels, for Pillow drops two of them."""
+    assert isinstance(low, ImageFile.ImageFile)
+    low._mode = "RGBA"
+    low.tile = [tile._replace(args=_with_rawmode(tile.args, "RGBA")) for tile in low.tile]
+    low.load()
+    return np.asarray(low).view(">u2").astype(np.uint16)
 
 
 def _rawmode(image: Image.Image) -> str:
@@ -234,15 +266,21 @@ def _from_gray16(image: Image.Image) -> NDArray[np.uint8]:
 
 def _from_colour16(data: bytes, high: Image.Image, rawmode: str) -> Image.Image:
     """The picture with samples rounded, not cut, to 8 bits; `high` holds the high bytes."""
-    if rawmode not in _LOW_BYTES:
-        raise _RefusedError(f"16-bit samples in an unusual layout ({rawmode})", _CONVERT)
     with Image.open(io.BytesIO(data), formats=FORMATS) as low:
-        assert isinstance(low, ImageFile.ImageFile)
-        low.tile = [tile._replace(args=_with_rawmode(tile.args, _LOW_BYTES[rawmode])) for tile in low.tile]
-        low.load()
-        samples = np.asarray(high).astype(np.uint16) << 8 | np.asarray(low)
+        samples = _exact(low, high, rawmode)
     _refuse_colour_key(samples, high.info.get("transparency"))
     return Image.frombytes(high.mode, high.size, _to_8_bits(samples).tobytes())
+
+
+def _exact(low: Image.Image, high: Image.Image, rawmode: str) -> NDArray[np.uint16]:
+    """Both bytes of every sample: `low` is the same picture as `high`, not decoded yet."""
+    if rawmode not in _LOW_BYTES:
+        raise RefusedError(f"16-bit samples in an unusual layout ({rawmode})", _CONVERT)
+    assert isinstance(low, ImageFile.ImageFile)
+    low.tile = [tile._replace(args=_with_rawmode(tile.args, _LOW_BYTES[rawmode])) for tile in low.tile]
+    low.load()
+    samples: NDArray[np.uint16] = np.asarray(high).astype(np.uint16) << 8 | np.asarray(low)
+    return samples
 
 
 def _with_rawmode(args: object, rawmode: str) -> str | tuple[object, ...]:
@@ -257,14 +295,14 @@ def _to_8_bits(samples: NDArray[np.uint16]) -> NDArray[np.uint8]:
 def _refuse_colour_key(samples: NDArray[np.uint16], key: object) -> None:
     """`key`: the colour that PNG declares see-through, or None."""
     if key is not None and bool((samples == np.asarray(key)).all(axis=-1).any()):
-        raise _RefusedError("the image has see-through pixels", _FLATTEN)
+        raise RefusedError("the image has see-through pixels", _FLATTEN)
 
 
 def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
     if image.has_transparency_data:
         rgba = np.asarray(image.convert("RGBA"))
         if int(rgba[..., 3].min()) < 255:
-            raise _RefusedError("the image has see-through pixels", _FLATTEN)
+            raise RefusedError("the image has see-through pixels", _FLATTEN)
         return np.ascontiguousarray(rgba[..., :3])
     return np.array(image.convert("RGB"), dtype=np.uint8)
 

@@ -2,7 +2,9 @@
 
 An image package takes tiles, a video package one frame size; both are run by the MIL interpreter on
 any picture, tile by tile. A frame's tensor is made of a tile as of a decoded frame: 8-bit levels
-divided by 255, in the tensor's own type; its result is clipped and rounded to 8 bits.
+divided by 255, in the tensor's own type; its result is clipped and rounded to 8 bits. A package that
+remembers the frame before is given zeros for its state, which say that there is none: every tile is a first
+frame.
 """
 
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from pipersr_build.evaluation.testset import Upscale
 from pipersr_build.mil import dtypes
 from pipersr_build.mil.interpreter import Interpreter
 from pipersr_build.mil.package import Feature, Package
+from pipersr_build.mil.recurrence import recurrence
 from pipersr_build.mil.values import Semantics
 from pipersr_build.runtime.tiling import upscale_tiled
 from pipersr_build.runtime.upscaler import halo, package_scale, package_upscaler, whole_or_half
@@ -25,22 +28,28 @@ _FLOATS = ("fp16", "fp32")
 
 @dataclass(frozen=True)
 class Method:
-    """A package ready to be evaluated: what it does, to which size of tile (height, width), how large."""
+    """A package ready to be evaluated: what it does, to which size of tile (height, width), how large.
+
+    Attributes:
+        state: it could remember the frame before; here it is given none.
+    """
 
     upscale: Upscale
     scale: float
     contract: Literal["image", "video"]
     tile: tuple[int, int]
+    state: bool = False
 
 
 @dataclass(frozen=True)
 class _Frames:
-    """The one tensor that a package takes and the one it returns: 1, 3, H, W and 1, 3, scale H, scale W."""
+    """The frame that a package takes and the one it returns: 1, 3, H, W and 1, 3, scale H, scale W."""
 
     source: Feature
     result: Feature
     size: tuple[int, int]
     scale: float
+    blank: dict[str, NDArray[np.floating]]  # the state of a first frame, by its name, where there is one
 
 
 def open_method(package: Package, semantics: Semantics = "fp16") -> Method:
@@ -56,14 +65,17 @@ def open_method(package: Package, semantics: Semantics = "fp16") -> Method:
         method = Method(upscale, scale, "image", (tile, tile))
     else:
         frames = _frames(package)
-        method = Method(_frame_upscaler(package, frames, semantics), frames.scale, "video", frames.size)
+        upscale, state = _frame_upscaler(package, frames, semantics), bool(frames.blank)
+        method = Method(upscale, frames.scale, "video", frames.size, state)
     if method.scale <= 1:
         raise InputError("the package does not enlarge pictures", where=package.path)
     return method
 
 
 def _frames(package: Package) -> _Frames:
-    inputs, outputs = package.interface.inputs, package.interface.outputs
+    inputs, outputs, blank = package.interface.inputs, package.interface.outputs, {}
+    if (takes := recurrence(package)) is not None:
+        inputs, outputs, blank = (takes.frame,), (takes.result,), {takes.before.name: takes.no_state()}
     types = package.main.types()
     shapes = [types[f.name].extents for f in (*inputs, *outputs) if _is_tensor(f) and f.name in types]
     fits = len(inputs) == len(outputs) == 1 and len(shapes) == 2
@@ -78,7 +90,7 @@ def _frames(package: Package) -> _Frames:
     if (out_height, out_width) != (scale * height, scale * width):
         sizes = f"{width}x{height} -> {out_width}x{out_height}"
         raise InputError(f"the package's frame {sizes} is not an enlargement", where=package.path)
-    return _Frames(inputs[0], outputs[0], (height, width), scale)
+    return _Frames(inputs[0], outputs[0], (height, width), scale, blank)
 
 
 def _is_tensor(feature: Feature) -> bool:
@@ -92,7 +104,7 @@ def _frame_upscaler(package: Package, frames: _Frames, semantics: Semantics) -> 
 
     def run(tile: NDArray[np.uint8]) -> NDArray[np.uint8]:
         planes = (tile.astype(np.float32) / 255).astype(dtype).transpose(2, 0, 1)[None]
-        result = interpreter.run({frames.source.name: planes})[frames.result.name]
+        result = interpreter.run({frames.source.name: planes, **frames.blank})[frames.result.name]
         return to_rgb(result[0])
 
     def upscale(lr: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,20 +1,21 @@
 """Build the packages that a configuration asks for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import nn
 
+from pipersr_build import models
 from pipersr_build.config import ExportConfig
 from pipersr_build.errors import InputError
-from pipersr_build.export.compression.methods import METHOD_KEY
+from pipersr_build.export.compression.methods import KEY, METHOD_KEY, Method
 from pipersr_build.export.compression.variants import Smaller, versions
 from pipersr_build.export.contracts import Contract
 from pipersr_build.export.convert import TRACE_SIZE, convert, state_channels, trace
 from pipersr_build.export.refusals import naming_the_operation
-from pipersr_build.export.sizes import parse_sizes
+from pipersr_build.export.sizes import FrameSize, parse_sizes
 from pipersr_build.export.write import write_package
 from pipersr_build.models import quantized
 
@@ -30,10 +31,30 @@ def contracts(config: ExportConfig) -> list[Contract]:
     tile = config.image.tile
     wanted = [Contract("image", str(tile), tile, tile)] if config.image.enabled else []
     if config.video.enabled:
-        wanted += [Contract("video", s.label, s.height, s.width) for s in parse_sizes(config.video.size)]
+        wanted += [_video(size, state=config.video.state) for size in parse_sizes(config.video.size)]
     if not wanted:
         raise InputError("no package is to be made", where="configuration group export", fix="use export=all")
     return wanted
+
+
+def _video(size: FrameSize, *, state: bool) -> Contract:
+    label = f"{size.label}_state" if state else size.label
+    return Contract("video", label, size.height, size.width, state)
+
+
+def check_state(wanted: Iterable[Contract], methods: Iterable[Method]) -> None:
+    """See that no package with a state is to round activations: the state itself would be rounded.
+
+    Raises:
+        InputError: one is; names the method.
+    """
+    rounding = [method for method in methods if method.activations]
+    if rounding and any(contract.state for contract in wanted):
+        raise InputError(
+            f"{rounding[0].title}: not for packages that keep a state between frames",
+            where=KEY,
+            fix=f"leave {rounding[0].key} out, or export.video.state=false",
+        )
 
 
 def build(
@@ -55,17 +76,22 @@ def build(
 
     Yields:
         each contract and its package, as soon as it is written.
+
+    Raises:
+        InputError: a contract with a state, and the network has no form that keeps one; see `check_state`.
+        ConversionError: an operation stands in the way.
     """
+    check_state(wanted, smaller.methods if smaller is not None else ())
     network = quantized.plain(network)
-    traced: dict[tuple[str, int, int], Any] = {}
+    traced: dict[tuple[str, bool, int, int], Any] = {}
     for contract in wanted:
-        size = _trace_size(network, contract)
+        form = models.recurrent(network) if contract.state else network
+        key = (contract.kind, contract.state, *_trace_size(network, contract))
         with naming_the_operation(title):
-            if (contract.kind, *size) not in traced:
-                traced[contract.kind, *size] = trace(network, contract.kind, size)
-            one = traced[contract.kind, *size]
-            state = state_channels(network)
-            model = convert(one, contract, deployment=deployment, rewrite=rewrite, state=state)
+            if key not in traced:
+                traced[key] = trace(form, contract.kind, key[2:])
+            state = state_channels(form)
+            model = convert(traced[key], contract, deployment=deployment, rewrite=rewrite, state=state)
         path = folder / f"{contract.name}.mlpackage"
         write_package(model, path, f"{title}, {contract.kind} {contract.width}x{contract.height}", metadata)
         yield contract, path

@@ -15,18 +15,20 @@ class Contract:
 
     `image`: RGB, 8 bits, 0-255, in and out, for any picture by tiling.
     `video`: one Float16 tensor 1, 3, H, W in [0, 1] in, one of 1, 3, scale H, scale W out; no casts.
-    Of a network with `state_channels` also the state, Float16 1, state channels, H, W, in and out: what came
-    out with one frame goes in with the next. Zeros say that there is no frame before.
+    With `state`, of the network's form that remembers the frame before (`models.recurrent`): also the state,
+    Float16 1, state channels, H, W, in and out. What came out with one frame goes in with the next. Zeros say
+    that there is no frame before.
     """
 
     kind: Literal["image", "video"]
     label: str
     height: int
     width: int
+    state: bool = False
 
     @property
     def name(self) -> str:
-        """The package's name without its suffix: `image_128`, `video_360p`."""
+        """The package's name without its suffix: `image_128`, `video_360p`, `video_360p_state`."""
         return f"{self.kind}_{self.label}"
 
 

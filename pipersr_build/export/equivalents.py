@@ -42,25 +42,30 @@ def roll(x: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] | Non
 
 
 def is_part(x: Tensor, index: Any, value: Any) -> bool:
-    """Whether `x[index] = value` replaces a run of x along one axis by a tensor of its shape."""
-    found = _part(x, index)
-    return found is not None and isinstance(value, Tensor) and value.dim() == x.dim()
+    """Whether `x[index] = value` replaces a run of x, of each axis, by a tensor of its rank."""
+    return isinstance(value, Tensor) and value.dim() == x.dim() and _runs(x, index) is not None
 
 
 def joined(x: Tensor, index: Any, value: Tensor) -> Tensor:
-    """What x is after `x[index] = value`, as a concatenation; see `is_part`."""
-    axis, first, last = _part(x, index) or (0, 0, 0)
+    """What x is after `x[index] = value`, as concatenations; see `is_part`."""
+    runs = _runs(x, index)
+    return _with_runs(x, runs, value) if runs else value.expand(x.shape).clone()  # value may change later
+
+
+def _with_runs(x: Tensor, runs: Sequence[Part], value: Tensor) -> Tensor:
+    """The tensor with `value` in place of what the runs of different axes have in common."""
+    if not runs:
+        return value.expand(x.shape)
+    (axis, first, last), *others = runs
     extent = x.shape[axis]
-    shape = list(x.shape)
-    shape[axis] = last - first
     parts = [x.narrow(axis, 0, first)] if first else []
-    parts.append(value.expand(shape))
+    parts.append(_with_runs(x.narrow(axis, first, last - first), others, value))
     parts += [x.narrow(axis, last, extent - last)] if last < extent else []
     return torch.cat(parts, axis) if len(parts) > 1 else parts[0]
 
 
-def _part(x: Tensor, index: Any) -> Part | None:
-    """The one axis that `index` takes a run of, if it is of that kind."""
+def _runs(x: Tensor, index: Any) -> list[Part] | None:
+    """The runs that `index` takes of the axes that it does not take whole, if it is of that kind."""
     items = list(index) if isinstance(index, tuple) else [index]
     if Ellipsis in items:
         if items.count(Ellipsis) > 1:
@@ -71,7 +76,7 @@ def _part(x: Tensor, index: Any) -> Part | None:
         return None
     runs = [(axis, *item.indices(x.shape[axis])[:2]) for axis, item in enumerate(items)]
     partial = [run for run in runs if (run[1], run[2]) != (0, x.shape[run[0]])]
-    return partial[0] if len(partial) == 1 and partial[0][1] < partial[0][2] else None
+    return partial if all(first < last for _, first, last in partial) else None
 
 
 def _whole(item: slice) -> bool:

@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from pipersr_build.export import equivalents
+from pipersr_build.export import attention, equivalents, tiles
 
 _SHAPE: Any = Tensor.shape
 _SIZES = frozenset({Tensor.size, _SHAPE.__get__, Tensor.numel, Tensor.nelement, Tensor.stride})
@@ -74,6 +74,12 @@ class StaticTracing(TorchFunctionMode):
                 return equivalents.crop_and_pad(*args, **kwargs)
             if func in (torch.roll, Tensor.roll):
                 return equivalents.roll(*args, **kwargs)
+            if func is F.unfold and tiles.unfolds(*args, **kwargs):
+                return tiles.unfold(*args, **kwargs)
+            if func is F.fold and tiles.folds(*args, **kwargs):
+                return tiles.fold(*args, **kwargs)
+            if func is F.multi_head_attention_forward and attention.is_plain(*args, **kwargs):
+                return attention.attention(*args, **kwargs)
         return func(*args, **kwargs)
 
     def _mark(self, values: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from pipersr_build.errors import InputError
 from pipersr_build.models import (
     abpn,
     ecbsr,
@@ -38,6 +39,7 @@ class Family:
         forms: the values of `training.form` that make sense for it.
         subpixel: its convolutions before the PixelShuffle, if they alone depend on the scale: training can
             then begin with weights of another scale (see `models.rescale`).
+        recurrent: makes of a network the one for the frames of a video, with a state; None: there is none.
     """
 
     config: type[Any]
@@ -46,6 +48,7 @@ class Family:
     starts: tuple[str, ...] = ("nearest",)
     forms: tuple[str, ...] = ("as_is",)
     subpixel: tuple[str, ...] = ()
+    recurrent: Callable[[Any], nn.Module] | None = None
 
 
 FAMILIES: dict[str, Family] = {
@@ -77,7 +80,12 @@ FAMILIES: dict[str, Family] = {
     "pipersr_control": Family(
         pipersr_control.PiperSRControlConfig, pipersr_control.PiperSRControl, pipersr_control.facts
     ),
-    "paragonsr2": Family(paragonsr2.ParagonSR2Config, paragonsr2.ParagonSR2, paragonsr2.facts),
+    "paragonsr2": Family(
+        paragonsr2.ParagonSR2Config,
+        paragonsr2.ParagonSR2,
+        paragonsr2.facts,
+        recurrent=paragonsr2.ParagonSR2Video,
+    ),
     "third_party": Family(third_party.ThirdPartyConfig, third_party.build, third_party.facts),
 }
 
@@ -90,6 +98,36 @@ def build(config: Any) -> nn.Module:
 def facts(config: Any) -> Facts:
     """The facts of the network that `config` describes."""
     return FAMILIES[config.family].facts(config)
+
+
+def recurrent(network: nn.Module) -> nn.Module:
+    """The network, built and perhaps trained, in its form for the frames of a video.
+
+    That form takes a frame, B, 3, H, W, and the state of the frame before, B, `state_channels`, H, W, and
+    returns the enlarged frame and the next state. A state of zeros says that there is no frame before.
+
+    Raises:
+        InputError: the network's family has no such form; names the network.
+    """
+    return recurrent_form(getattr(network, "config", None))(network)
+
+
+def recurrent_form(config: Any) -> Callable[[Any], nn.Module]:
+    """What makes of a network with this configuration the one for the frames of a video.
+
+    Raises:
+        InputError: its family has none; names the network.
+    """
+    family = FAMILIES.get(getattr(config, "family", ""))
+    if family is not None and family.recurrent is not None:
+        return family.recurrent
+    known = ", ".join(name for name, one in FAMILIES.items() if one.recurrent is not None)
+    title = "this network" if family is None else family.facts(config).title
+    raise InputError(
+        f"{title} has no form that remembers the frame before",
+        where="configuration key export.video.state",
+        fix=f"leave it false, or use a network of the family {known}",
+    )
 
 
 def describe(config: Any) -> dict[str, Any]:

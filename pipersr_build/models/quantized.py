@@ -12,6 +12,7 @@ checkpoints and weights files hold them.
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import torch
@@ -107,15 +108,20 @@ def plain(network: nn.Module) -> nn.Module:
 
 
 def for_conversion(network: nn.Module) -> nn.Module:
-    """A copy in evaluation mode that rounds activations alone: the package's weights are rounded later."""
+    """A copy in evaluation mode that rounds activations alone: the package's weights are rounded later.
+
+    They are whole steps already. Training leaves many weights between two steps, and to which of them such a
+    weight belongs would change with its conversion to fp16.
+    """
     made = copy.deepcopy(network).eval()
     for module in made.modules():
         if isinstance(module, QuantizedConv2d):
+            module.weight = nn.Parameter(rounded_weight(module.weight.detach()))
             module.weight_rounded = False
     return made
 
 
-def quantize(network: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
+def quantize(network: nn.Module, batches: Iterable[Tensor], keep: str = "none") -> nn.Module:
     """A copy of the network whose convolutions compute in simulated 8 bits, with ranges of `batches`.
 
     The range of a convolution's input is the one, of several shares of the values' full range, at which
@@ -124,6 +130,9 @@ def quantize(network: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
     Args:
         network: B, 3, H, W in [0, 1] to B, 3, scale H, scale W; batch norms are to be folded before.
         batches: LR pictures like those that it will see: B, 3, H, W in [0, 1], at least one batch.
+        keep: which convolutions are left as they are. `first`: those that take the picture itself; `ends`:
+            also the one that runs last. In networks that pass the picture on from end to end, a rounding
+            there goes straight into the result.
 
     Raises:
         ValueError: there is no batch, or a convolution never runs.
@@ -132,7 +141,14 @@ def quantize(network: nn.Module, batches: Iterable[Tensor]) -> nn.Module:
     idle = [name for name, meter in meters.items() if meter.empty]
     if idle:
         raise ValueError(f"nothing was measured for the convolution {idle[0]}: it never ran")
-    return with_ranges(plain(network), {name: meter.bounds() for name, meter in meters.items()})
+    rounded = {name: meter for name, meter in meters.items() if not _kept(meter, meters.values(), keep)}
+    return with_ranges(plain(network), {name: meter.bounds() for name, meter in rounded.items()})
+
+
+def _kept(meter: "_Meter", meters: Iterable["_Meter"], keep: str) -> bool:
+    """Whether a convolution is at an end of the network that stays as it is."""
+    first = keep != "none" and meter.is_picture
+    return first or (keep == "ends" and meter.turn == max(one.turn for one in meters))
 
 
 def with_ranges(network: nn.Module, ranges: dict[str, Tensor]) -> nn.Module:
@@ -169,15 +185,15 @@ class _Meter:
     """The extremes of what a convolution is given, and a sample of it."""
 
     def __init__(self) -> None:
-        self.low, self.high, self.is_picture = 0.0, 0.0, False
+        self.low, self.high, self.is_picture, self.turn = 0.0, 0.0, False, 0
         self.samples: list[Tensor] = []
 
     @property
     def empty(self) -> bool:
         return not self.samples
 
-    def see(self, x: Tensor, picture: Tensor) -> None:
-        self.is_picture = x is picture
+    def see(self, x: Tensor, picture: Tensor, turn: int) -> None:
+        self.is_picture, self.turn = x is picture, turn
         self.low, self.high = min(self.low, x.min().item()), max(self.high, x.max().item())
         flat = x.detach().flatten()
         self.samples.append(flat[:: max(1, flat.numel() // _SAMPLES)].float().cpu().clone())
@@ -209,9 +225,10 @@ def _measure(network: nn.Module, batches: Iterable[Tensor]) -> dict[str, _Meter]
 
 def _watch(network: nn.Module, meters: dict[nn.Module, _Meter], picture: Tensor) -> None:
     """Run the network once, in its own type, and let the meters see."""
+    turns = count()
 
     def look(module: nn.Module, inputs: Sequence[Tensor]) -> None:
-        meters[module].see(inputs[0], picture)
+        meters[module].see(inputs[0], picture, next(turns))
 
     hooks = [module.register_forward_pre_hook(look) for module in meters]
     try:

@@ -49,35 +49,66 @@ def upscale_tiled(
     tile: tuple[int, int],
     halo: tuple[int, int],
     scale: float,
+    out: np.ndarray | None = None,
+    after: Callable[[], None] | None = None,
 ) -> np.ndarray:
     """Upscale a picture with `run`, which upscales pictures of `tile` (height, width).
 
     Halos (height, width) are cut off each tile's inner edges; only a picture smaller than the tile is
-    padded, by repeating its edge.
+    padded, by repeating its edge. Beside the picture and its result, memory is that of one tile.
 
     Args:
-        lr: uint8 of shape height, width, 3.
-        run: upscales one tile.
+        lr: of shape height, width or height, width, channels; of any type.
+        run: upscales one tile; its results are of one type and number of channels.
         tile: its size in LR pixels.
         halo: how far from a cut edge its output cannot be trusted, in LR pixels.
         scale: HR pixels per LR pixel; at 1.5, tiles are even and begin at even pixels, where its phases do.
+        out: where the result goes; new if None.
+        after: called after every tile; what it raises ends the work.
 
     Returns:
-        uint8 of shape scale height, scale width, 3; rounded down.
+        What `run` makes, of shape scale height, scale width, …; rounded down.
     """
-    unit = ratio(scale)[1]
-    height, width = lr.shape[:2]
-    rows, columns = (length + -length % unit for length in (height, width))
-    halo = (halo[0] + -halo[0] % unit, halo[1] + -halo[1] % unit)
-    below, right = max(rows, tile[0]) - height, max(columns, tile[1]) - width
-    padded = np.pad(lr, ((0, below), (0, right), (0, 0)), mode="edge") if below or right else lr
-    sr = np.empty((to_hr(rows, scale), to_hr(columns, scale), 3), np.uint8)
+    rows, columns = (_whole(length, scale) for length in lr.shape[:2])
+    halo = (_whole(halo[0], scale), _whole(halo[1], scale))
+    limits = to_hr(lr.shape[0], scale), to_hr(lr.shape[1], scale)
     for row in spans(rows, tile[0], halo[0]):
         for column in spans(columns, tile[1], halo[1]):
-            piece = run(padded[row.start : row.start + tile[0], column.start : column.start + tile[1]])
+            piece = run(_cut(lr, (row.start, column.start), tile))
+            if out is None:
+                out = np.empty((*limits, *piece.shape[2:]), piece.dtype)
+            here = out[
+                _kept(row, scale), _kept(column, scale)
+            ]  # a last row of odd pictures at 1.5 is cut off
             kept = piece[_kept(row, scale, row.start), _kept(column, scale, column.start)]
-            sr[_kept(row, scale), _kept(column, scale)] = kept
-    return sr if unit == 1 else np.ascontiguousarray(sr[: to_hr(height, scale), : to_hr(width, scale)])
+            here[...] = kept[: here.shape[0], : here.shape[1]]
+            if after is not None:
+                after()
+    assert out is not None
+    return out
+
+
+def count_tiles(size: tuple[int, int], tile: tuple[int, int], halo: tuple[int, int], scale: float) -> int:
+    """How many tiles a picture of `size` (height, width) takes; see `upscale_tiled`."""
+    rows, columns = (
+        len(spans(_whole(length, scale), tile[axis], _whole(halo[axis], scale)))
+        for axis, length in enumerate(size)
+    )
+    return rows * columns
+
+
+def _whole(length: int, scale: float) -> int:
+    """The length with as many LR pixels more as it takes to be enlarged to whole HR pixels."""
+    return length + -length % ratio(scale)[1]
+
+
+def _cut(lr: np.ndarray, start: tuple[int, int], tile: tuple[int, int]) -> np.ndarray:
+    """The tile that starts there; beyond the picture its edge is repeated."""
+    piece = lr[start[0] : start[0] + tile[0], start[1] : start[1] + tile[1]]
+    missing = [(0, tile[0] - piece.shape[0]), (0, tile[1] - piece.shape[1])]
+    if missing == [(0, 0), (0, 0)]:
+        return piece
+    return np.pad(piece, [*missing, *[(0, 0)] * (lr.ndim - 2)], mode="edge")
 
 
 def _kept(span: Span, scale: float, start: int = 0) -> slice:

@@ -13,9 +13,11 @@ import numpy as np
 from pipersr_build.errors import InputError
 from pipersr_build.evidence import Gate, Parity, judge
 from pipersr_build.mil.package import Feature, Package
+from pipersr_build.mil.recurrence import recurrence
 
 MIN_PSNR_DB = 50.0
 MAX_LEVELS = 2.0
+NOISE = "random"
 
 Reference = Callable[[np.ndarray], np.ndarray]  # 1, 3, H, W float32 in [0, 1] -> upscaled, unclipped
 Runner = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]  # the package's inputs -> its outputs
@@ -34,7 +36,7 @@ def probes(package: Package, pictures: Iterable[tuple[str, np.ndarray]], seed: i
     height, width = input_size(package)
     noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     fitted = [Probe(name, fit(rgb, height, width)) for name, rgb in pictures]
-    return [Probe("random", noise), *fitted]
+    return [Probe(NOISE, noise), *fitted]
 
 
 def fit(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -47,9 +49,11 @@ def input_size(package: Package) -> tuple[int, int]:
     """The height and width that the package is locked to.
 
     Raises:
-        InputError: it is not one RGB image, or one 1, 3, H, W tensor, of a fixed size.
+        InputError: it is not one RGB image, or one 1, 3, H, W tensor, of a fixed size; beside a tensor there
+            may be a state.
     """
-    feature = _single(package.interface.inputs, package)
+    paired = recurrence(package)
+    feature = _single(package.interface.inputs, package) if paired is None else paired.frame
     shape = feature.shape[:2] if feature.kind == "image" else feature.shape[2:]
     if len(shape) != 2 or None in shape or feature.flexible:
         raise InputError(
@@ -71,16 +75,23 @@ def compare(
     if source.kind == "image":
         expected = _levels(reference(_nchw(probe.rgb)))
         found = run({source.name: probe.rgb})[result.name].astype(np.float64)
-        psnr, largest = _difference(found, expected, peak=255)
+        psnr, largest = difference(found, expected, peak=255)
     else:
-        tensor = _nchw(probe.rgb).astype(np.float16 if source.dtype == "fp16" else np.float32)
+        tensor = tensor_of(source, probe.rgb)
         expected = reference(tensor.astype(np.float32)).astype(np.float64)
         found = run({source.name: tensor})[result.name].astype(np.float64)
-        psnr, largest = _difference(found, expected, peak=1)
+        psnr, largest = difference(found, expected, peak=1)
     return Parity(input=probe.name, runner=runner, reference=reference_name, psnr_db=psnr, max_abs=largest)
 
 
-def gate(kind: str, subject: str, records: list[Parity], command: str, least_db: float | None = None) -> Gate:
+def gate(
+    kind: str,
+    subject: str,
+    records: list[Parity],
+    command: str,
+    least_db: float | None = None,
+    named: str = "parity",
+) -> Gate:
     """The gate over all inputs: the worst one counts; no records give `not measured`.
 
     With `least_db` that is the threshold, of images too: for packages of fewer bits than the network.
@@ -89,7 +100,7 @@ def gate(kind: str, subject: str, records: list[Parity], command: str, least_db:
     if kind == "image" and least_db is None:
         worst = max((r.max_abs for r in records), default=None)
         return judge(
-            f"parity, {label}",
+            f"{named}, {label}",
             subject,
             worst,
             "at most",
@@ -101,7 +112,7 @@ def gate(kind: str, subject: str, records: list[Parity], command: str, least_db:
     decibels = [math.inf if r.psnr_db is None else r.psnr_db for r in records]
     worst = min(decibels, default=None)
     return judge(
-        f"parity, {label}",
+        f"{named}, {label}",
         subject,
         worst,
         "at least",
@@ -126,14 +137,23 @@ def _nchw(rgb: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
 
 
+def tensor_of(feature: Feature, rgb: np.ndarray) -> np.ndarray:
+    """Height, width, 3 (uint8) -> 1, 3, H, W in [0, 1], in the feature's type."""
+    return _nchw(rgb).astype(np.float16 if feature.dtype == "fp16" else np.float32)
+
+
 def _levels(sr: np.ndarray) -> np.ndarray:
     """1, 3, H, W unclipped -> height, width, 3 in whole levels of 255."""
     levels: np.ndarray = np.rint(np.clip(sr[0], 0, 1) * 255).transpose(1, 2, 0).astype(np.float64)
     return levels
 
 
-def _difference(found: np.ndarray, expected: np.ndarray, peak: float) -> tuple[float | None, float]:
-    """PSNR in dB (None where identical, -inf where not finite) and the largest difference."""
+def difference(found: np.ndarray, expected: np.ndarray, peak: float) -> tuple[float | None, float]:
+    """PSNR in dB (None where identical, -inf where not finite) and the largest difference.
+
+    Raises:
+        InputError: the shapes differ.
+    """
     if found.shape != expected.shape:
         raise InputError(
             f"the package gives {found.shape}, the PyTorch network {expected.shape}",

@@ -52,6 +52,7 @@ METHODS: dict[str, Method] = {
     )
 }
 KEY = "configuration key export.compress"
+KEPT = ("none", "first", "ends")  # values of `export.keep_fp16`; see `models.quantized.quantize`
 
 
 def parse(value: Any, deployment: str) -> list[Method]:
@@ -70,6 +71,17 @@ def parse(value: Any, deployment: str) -> list[Method]:
             what = f"{METHODS[name].title}: {deployment} cannot run that"
             raise InputError(what, where=KEY, fix=f"say target={oldest.lower()}")
     return [METHODS[name] for name in dict.fromkeys(names)]
+
+
+def check_kept(value: str) -> None:
+    """See that a value of `export.keep_fp16` is one.
+
+    Raises:
+        InputError: it is none.
+    """
+    if value not in KEPT:
+        where = "configuration key export.keep_fp16"
+        raise InputError(f"no such choice {value!r}", where=where, fix=f"choose from {', '.join(KEPT)}")
 
 
 def method_of(metadata: Mapping[str, str]) -> Method | None:

@@ -19,7 +19,8 @@ def compress_weights(model: Any, method: Method, deployment: str) -> Any:
     for the whole kernel, or from macOS 15 on for every four output channels; there a kernel whose channels
     are no multiple of four stays in fp16. So does a kernel of up to 2048 weights, such as the first one,
     which the picture itself goes through: rounding it costs most and saves least. With 8-bit activations
-    every kernel is in int8, because the engine multiplies int8 by int8 only. Biases stay in fp16.
+    every kernel is in int8, whatever its size, because the engine multiplies int8 by int8 only; but those of
+    convolutions whose input is not rounded stay in fp16. Biases stay in fp16.
     """
     with quiet.conversion():
         from coremltools.optimize import coreml
@@ -32,8 +33,20 @@ def compress_weights(model: Any, method: Method, deployment: str) -> Any:
             granularity="per_channel",
             weight_threshold=0 if method.activations else SMALLEST,
         )
+        kept = dict.fromkeys(_beside_rounding(model)) if method.activations else {}
+        config = coreml.OptimizationConfig(global_config=steps, op_name_configs=kept)
         with np.errstate(invalid="ignore", divide="ignore"):  # a channel of zeros; it comes out as zeros
-            return coreml.linear_quantize_weights(model, coreml.OptimizationConfig(global_config=steps))
+            return coreml.linear_quantize_weights(model, config)
+
+
+def _beside_rounding(model: Any) -> list[str]:
+    """The names of the kernels of convolutions whose input is not rounded."""
+    [main] = model.get_spec().mlProgram.functions.values()
+    operations = main.block_specializations[main.opset].operations
+    rounded = {one.name for op in operations if op.type == "dequantize" for one in op.outputs}
+    convolutions = [{name: bound.arguments[0].name for name, bound in op.inputs.items() if bound.arguments}
+                    for op in operations if op.type == "conv"]  # fmt: skip
+    return [bound["weight"] for bound in convolutions if bound["x"] not in rounded]
 
 
 def _palettes(coreml: Any, bits: int, deployment: str) -> Any:

@@ -3,3 +3,4 @@
 from pipersr_build.models.paragonsr2.network import ParagonSR2 as ParagonSR2
 from pipersr_build.models.paragonsr2.network import ParagonSR2Config as ParagonSR2Config
 from pipersr_build.models.paragonsr2.network import facts as facts
+from pipersr_build.models.paragonsr2.video import ParagonSR2Video as ParagonSR2Video

@@ -62,6 +62,14 @@ def test_weights_and_packages_are_called_as_files_are(compared, tiny):
     assert weights["published"] == []  # no variant of the shipped ones
 
 
+def test_a_folder_called_like_a_network_does_not_hide_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("pipersr_2x", "all"):
+        (tmp_path / name).mkdir()
+    assert [one.kind for one in subjects([Path("pipersr_2x")])] == ["network"]
+    assert len(subjects([Path("all")])) == len(networks())
+
+
 def test_the_page_and_the_plot_say_what_is_missing(compared, capsys):
     words, folder, _ = compared
     page = (folder / "out" / compare.PAGE).read_text()

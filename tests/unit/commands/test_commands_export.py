@@ -30,9 +30,42 @@ def test_sizes_that_the_network_cannot_take_are_refused_by_name(configured, word
     assert "multiples of 2" in caught.value.fix
 
 
+STATE = "export.video.state=true"
+
+
+@pytest.mark.parametrize(
+    ("words", "names", "key"),
+    [
+        (["model=pipersr_2x"], "^PiperSR 2x, .* no form that remembers", "export.video.state"),
+        (
+            ["model=paragonsr2_realtime_2x", "export.compress=[w8a8]", "target=macos14"],
+            "state",
+            "export.compress",
+        ),
+    ],
+)
+def test_a_state_that_cannot_be_kept_is_refused_by_name(configured, words, names, key):
+    with pytest.raises(InputError, match=names) as caught:
+        export.preflight(configured(STATE, *words))
+    assert caught.value.where == f"configuration key {key}"
+
+
+def test_with_a_state_the_locked_frames_have_one_and_the_tile_has_none(configured):
+    wanted = export.preflight(configured("model=paragonsr2_stream_2x", "export.video.size=360p", STATE))
+    assert [(one.name, one.state) for one in wanted] == [("image_128", False), ("video_360p_state", True)]
+
+
 def test_a_tile_smaller_than_the_halo_is_refused(configured):
     with pytest.raises(InputError, match="too small for a halo of 13"):
         export.preflight(configured("model=quicksrnet_large_2x", "export.image.tile=26"))
+
+
+@pytest.mark.parametrize(("tile", "told"), [(64, "8x8 pixels are kept (halo 28)"), (128, "")])
+def test_a_tile_that_is_mostly_halo_is_mentioned(configured, tile, told, capsys):
+    export.preflight(configured("model=paragonsr2_stream_2x", f"export.image.tile={tile}"))
+    shown = " ".join("".join(capsys.readouterr()).split())
+    assert told in shown
+    assert bool(told) == ("are kept" in shown)
 
 
 def test_where_every_pixel_depends_on_all_the_user_hears_that_tiles_are_not_exact(
@@ -43,7 +76,7 @@ def test_where_every_pixel_depends_on_all_the_user_hears_that_tiles_are_not_exac
     monkeypatch.setattr(models, "facts", lambda _: unbounded)
     assert next(contract.name for contract in export.preflight(config)) == "image_8"
     shown = capsys.readouterr()
-    assert "tiles do not give exactly its result" in " ".join((shown.out + shown.err).split())
+    assert "tiles do not give exactly the whole picture's result" in " ".join((shown.out + shown.err).split())
 
 
 def test_a_package_declares_its_halo_only_where_there_is_one():

@@ -69,6 +69,18 @@ def test_both_contracts_give_the_networks_pictures(
     assert np.mean(difference != 0) < 0.2
 
 
+@pytest.mark.parametrize("size", [(16, 22), (29, 40)])
+def test_a_package_with_a_state_is_judged_picture_by_picture(
+    remembering: SimpleNamespace, size: tuple[int, int]
+) -> None:
+    method = open_method(open_package(remembering.video))
+    assert (method.scale, method.contract, method.tile, method.state) == (2, "video", (16, 22), True)
+    lr = np.random.default_rng(0).integers(40, 216, (*size, 3), dtype=np.uint8)
+    for _ in range(2):  # it remembers nothing
+        difference = method.upscale(lr).astype(int) - upscaler(remembering.network)(lr)
+        assert np.abs(difference).max() <= 1
+
+
 def test_a_package_that_says_nothing_overlaps_by_an_eighth(tiny: SimpleNamespace) -> None:
     package = open_package(tiny.video)
     assert halo(package, 34) == 4

@@ -6,12 +6,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from pipersr_build import quiet
-from pipersr_build.export import equivalents
+from pipersr_build.export import attention, equivalents, tiles
 from pipersr_build.export.refusals import ConversionError, naming_the_operation
 from pipersr_build.export.static import StaticTracing, inlined_functions
 
 
-def kinds(forward, size=(8, 8)):
+def kinds(forward, size=(8, 8), exact=True):
     """The kinds of operations in a static trace of `forward`, after checking that it computes the same."""
 
     class Network(nn.Module):
@@ -22,7 +22,8 @@ def kinds(forward, size=(8, 8)):
     with quiet.conversion(), torch.no_grad():
         traced = torch.jit.trace(Network(), torch.rand(1, 2, *size), check_trace=False)
     x = torch.rand(1, 2, *size)
-    assert torch.equal(traced(x), forward(x.clone()))
+    tolerance = 0 if exact else 1e-6
+    torch.testing.assert_close(traced(x), forward(x.clone()), rtol=tolerance, atol=tolerance)
     return [
         node.kind().removeprefix("aten::") for node in traced.inlined_graph.nodes() if "aten" in node.kind()
     ]
@@ -134,23 +135,85 @@ def test_crop_and_pad_is_pad(shape, data):
 
 @given(shape=shapes, data=st.data())
 def test_joined_is_the_assignment(shape, data):
-    axis = data.draw(st.integers(0, len(shape) - 1))
-    first = data.draw(st.integers(0, shape[axis] - 1))
-    last = data.draw(st.integers(first + 1, shape[axis]))
-    index = (slice(None),) * axis + (slice(first, last),)
-    x, part = torch.rand(shape), torch.rand([*shape[:axis], last - first, *shape[axis + 1 :]])
-    if (first, last) == (0, shape[axis]):
-        assert not equivalents.is_part(x, index, part)
-        return
+    firsts = [data.draw(st.integers(0, extent - 1)) for extent in shape]
+    lasts = [data.draw(st.integers(first + 1, n)) for first, n in zip(firsts, shape, strict=True)]
+    given_axes = data.draw(st.integers(1, len(shape)))
+    index = tuple(slice(first, last) for first, last in zip(firsts, lasts, strict=True))[:given_axes]
+    x = torch.rand(shape)
+    part = torch.rand_like(x[index])
     assert equivalents.is_part(x, index, part)
     expected = x.clone()
     expected[index] = part
-    assert torch.equal(equivalents.joined(x, index, part), expected)
+    found = equivalents.joined(x, index, part)
+    part.zero_()  # what was assigned is a copy
+    assert torch.equal(found, expected)
 
 
-@pytest.mark.parametrize(
-    "index", [0, (slice(None), 1), slice(0, 4, 2), (slice(0, 1), slice(0, 1)), (None, 0)]
-)
+@st.composite
+def windows(draw):
+    """H, W and window edges of whole steps, where the windows cover H x W."""
+    step = draw(st.integers(1, 3))
+    high, wide = (step * draw(st.integers(1, 3)) for _ in range(2))
+    height, width = (edge + step * draw(st.integers(0, 3)) for edge in (high, wide))
+    return (height, width), (high, wide), step
+
+
+@given(case=windows(), rest=st.tuples(st.integers(0, 2), st.integers(0, 2)))
+def test_unfold_and_fold_are_pytorchs(case, rest):
+    size, edges, step = case
+    larger = tuple(n + min(more, step - 1) for n, more in zip(size, rest, strict=True))
+    x = torch.rand(2, 3, *larger, dtype=torch.float64)
+    assert tiles.unfolds(x, edges, stride=step)
+    assert torch.equal(tiles.unfold(x, edges, stride=step), F.unfold(x, edges, stride=step))
+    parts = F.unfold(x, edges, stride=step)
+    assert tiles.folds(parts, larger, edges, stride=step)
+    expected = F.fold(parts, larger, edges, stride=step)
+    torch.testing.assert_close(tiles.fold(parts, larger, edges, stride=step), expected)
+
+
+def test_windows_of_other_kinds_are_left_alone():
+    x = torch.rand(1, 2, 8, 8)
+    assert tiles.unfolds(x, 4, stride=2)
+    for settings in (
+        {"stride": 3},
+        {"stride": (2, 4)},
+        {"stride": 2, "padding": 1},
+        {"stride": 2, "dilation": 2},
+    ):
+        assert not tiles.unfolds(x, 4, **settings)
+        assert not tiles.folds(x[0], 8, 4, **settings)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("asked", [{"need_weights": False}, {}, {"average_attn_weights": False}])
+def test_attention_is_pytorchs(bias, asked):
+    layer = nn.MultiheadAttention(6, 2, bias=bias).eval().double()
+    query, memory = torch.rand(5, 3, 6, dtype=torch.float64), torch.rand(4, 3, 6, dtype=torch.float64)
+    called = [layer.in_proj_weight, layer.in_proj_bias, None, None, False, 0.0,
+              layer.out_proj.weight, layer.out_proj.bias]  # fmt: skip
+    args = [query, memory, memory, 6, 2, *called]
+    assert attention.is_plain(*args, training=False, **asked)
+    found = attention.attention(*args, training=False, **asked)
+    for one, other in zip(found, layer(query, memory, memory, **asked), strict=True):
+        torch.testing.assert_close(one, other)
+    assert not attention.is_plain(*args, training=False, attn_mask=torch.zeros(5, 4))
+    assert not attention.is_plain(*args, training=False, is_causal=True)
+
+
+def test_attention_and_windows_in_a_trace_ask_for_no_size():
+    layer = nn.MultiheadAttention(8, 2).eval().requires_grad_(False)
+
+    def forward(x: Tensor) -> Tensor:
+        parts = F.unfold(x, 4, stride=2).permute(2, 0, 1)[..., :8]
+        mixed = layer(parts, parts, parts, need_weights=False)[0]
+        return F.fold(mixed.permute(1, 2, 0), (6, 6), 2, stride=2)
+
+    found = kinds(forward, exact=False)
+    assert {"pixel_unshuffle", "pixel_shuffle", "softmax"} <= set(found)
+    assert not {"im2col", "col2im", "size", "Int"} & set(found)
+
+
+@pytest.mark.parametrize("index", [0, (slice(None), 1), slice(0, 4, 2), (None, 0), slice(3, 3)])
 def test_other_assignments_are_left_alone(index):
     assert not equivalents.is_part(torch.rand(4, 4), index, torch.rand(4, 4))
 

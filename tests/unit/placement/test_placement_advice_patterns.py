@@ -103,6 +103,44 @@ def test_pooling_over_the_whole_picture(axes: list[int], found: bool) -> None:
     assert ("it reads all of 640×360 (28.1 MiB)" in said) == found
 
 
+def rooted(squared: str, centred: bool = False, offset: bool = True, root: str = "rsqrt") -> Function:
+    """A root of a mean over the channels of something squared."""
+    shape, mean = tensor(1, 64, 32, 32), tensor(1, 1, 32, 32)
+    base = "d" if centred else "x"
+    powers = {
+        "mul": operation("mul", shape, "s", x=base, y=base),
+        "square": operation("square", shape, "s", x=base),
+        "pow": operation("pow", shape, "s", x=base, y=const(2.0)),
+        "cube": operation("pow", shape, "s", x=base, y=const(3.0)),
+        "product": operation("mul", shape, "s", x=base, y="other"),
+    }
+    operations = [
+        operation("sub", shape, "d", x="x", y="other"),
+        powers[squared],
+        operation("reduce_mean", mean, "m", x="s", axes=const([1]), keep_dims=const(True)),
+        operation("add", mean, "a", x="m", y=const(1e-6)),
+        operation(root, mean, "y", x="a" if offset else "m"),
+    ]
+    return function(operations, x=shape, other=shape)
+
+
+@pytest.mark.parametrize(
+    ("program", "found"),
+    [
+        (rooted("mul"), True),
+        (rooted("square", offset=False, root="sqrt"), True),
+        (rooted("pow", root="sqrt"), True),
+        (rooted("cube"), False),
+        (rooted("product"), False),
+        (rooted("mul", centred=True), False),  # a standard deviation
+    ],
+)
+def test_a_normalisation_by_the_root_mean_square_is_named(program: Function, found: bool) -> None:
+    placement = advised(program)
+    assert any("root mean square" in text for text in placement.warnings) == found
+    assert "hard" not in verdicts(placement)
+
+
 # ------------------------------------------------------------------------------------------- too little work
 
 

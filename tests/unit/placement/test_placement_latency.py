@@ -78,7 +78,9 @@ def test_weights_are_read_while_their_own_layer_computes():
 
 def test_a_map_that_is_fetched_again_is_streamed():
     again = Cost(kind="reduce_mean", refetched=24e6)
-    assert latency.terms(on_engine(again), M2).activations == pytest.approx(1)
+    terms = latency.terms(on_engine(dense(14.56e9), again, boundary=12e6), M2)
+    assert terms.activations == pytest.approx(1.5)
+    assert terms.work == pytest.approx(2)  # 1 ms of computing hides the edges, and not the fence
 
 
 def test_other_devices_count_with_their_own_estimate_and_the_switches():

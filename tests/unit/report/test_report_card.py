@@ -67,6 +67,17 @@ def test_python_programs_compile():
         compile(part.split("```")[0], "card", "exec")
 
 
+def test_a_package_with_a_state_has_its_own_programs():
+    state = full().packages[1].model_copy(update={"file": "v_state.mlpackage", "state": True})
+    card = render_card(full().model_copy(update={"packages": [*full().packages, state]}))
+    assert card.count("```python\n") == card.count("```swift\n") == 3
+    assert "| video with state |" in card
+    program = card.split("```python\n")[3].split("```")[0]
+    compile(program, "card", "exec")
+    assert "state = zeros" in program
+    assert 'for: "next"' in card.split("```swift\n")[3]
+
+
 def test_programs_survive_odd_file_names():
     odd = full().packages[0].model_copy(update={"file": 'a"b`\\c.mlpackage'})
     card = render_card(full().model_copy(update={"packages": [odd]}))
@@ -95,3 +106,13 @@ def test_training_without_validation():
     trained = full().training.model_copy(update={"validation": []})
     card = render_card(full().model_copy(update={"training": trained}))
     assert "| held-out PSNR | not measured, protocol y_float |" in card
+
+
+def test_what_fewer_bits_cost_is_a_column_where_there_are_such_packages():
+    rows = full().quality
+    smaller = rows[1].model_copy(update={"subject": "image_128_int8.mlpackage", "lost_db": 0.0314})
+    card = render_card(full().model_copy(update={"quality": [*rows, smaller]}))
+    [line] = [line for line in card.splitlines() if "int8" in line]
+    assert line.endswith("| 0.031 dB |")
+    assert "| lost to fewer bits |" in card
+    assert "lost to fewer bits" not in render_card(full())

@@ -8,6 +8,7 @@ from PIL import Image
 from pipersr_build.errors import InputError, MachineError
 from pipersr_build.evidence import Parity
 from pipersr_build.mil.package import Feature, Interface
+from pipersr_build.runtime import backends
 from pipersr_build.validation import parity, runners
 
 
@@ -124,7 +125,7 @@ def test_packages_that_are_no_single_picture_are_refused(strange):
 
 
 def test_core_ml_needs_a_mac(monkeypatch):
-    monkeypatch.setattr(runners.sys, "platform", "linux")
+    monkeypatch.setattr(backends.sys, "platform", "linux")
     with pytest.raises(MachineError, match="Mac"):
         runners.core_ml(package())
 
@@ -143,8 +144,8 @@ def test_on_a_mac_core_ml_gets_pictures_as_pil_and_tensors_as_arrays(monkeypatch
     fake = SimpleNamespace(
         models=SimpleNamespace(MLModel=MLModel), ComputeUnit=SimpleNamespace(CPU_AND_NE="CPU_AND_NE")
     )
-    monkeypatch.setattr(runners.sys, "platform", "darwin")
-    monkeypatch.setattr(runners.quiet, "coremltools", lambda: fake)
+    monkeypatch.setattr(backends.sys, "platform", "darwin")
+    monkeypatch.setattr(backends.quiet, "coremltools", lambda: fake)
     run, label = runners.core_ml(package())
     picture, tensor = np.zeros((4, 6, 3), np.uint8), np.zeros((1, 3, 4, 6), np.float16)
     results = run({"image": picture, "frame": tensor})

@@ -1,0 +1,162 @@
+"""`upscale`: pictures and videos, enlarged with a package."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pipersr_build import files
+from pipersr_build.commands import arguments
+from pipersr_build.commands.upscale_inputs import Job, jobs
+from pipersr_build.commands.upscalers import Upscalers
+from pipersr_build.config import Config, load
+from pipersr_build.config_upscale import passes_of
+from pipersr_build.errors import InputError
+from pipersr_build.progress import bar, say
+from pipersr_build.runtime import pictures
+from pipersr_build.runtime.pictures import Picture
+from pipersr_build.runtime.upscale_picture import Progress, enlarged, upscale_picture
+
+STREAM = "-"
+_SETTINGS = (
+    "package",
+    "out",
+    "passes",
+    "scale",
+    "format",
+    "quality",
+    "overwrite",
+    "backend",
+    "compute_units",
+)
+_VIDEO = ("codec", "crf", "preset", "container", "limit", "errors")
+SHORT = {
+    **{key: f"upscale.{key}" for key in _SETTINGS},
+    **{key: f"upscale.video.{key}" for key in _VIDEO},
+}
+
+
+def main(words: list[str]) -> int:
+    """Enlarge what is named; results that are there already are kept."""
+    paths, overrides = arguments.split([word for word in words if word != STREAM])
+    config = load([arguments.in_full(word, SHORT) for word in overrides])
+    if STREAM in words:
+        return _stream(config, paths)
+    settings = config.upscale
+    upscalers = Upscalers(settings, config.exports)
+    passes = passes_of(settings, upscalers.scale)
+    found = jobs(paths, settings, {"picture": upscalers.scale**passes, "video": upscalers.scale})
+    for folder in {job.target.parent for job in found}:
+        files.make_folder(folder)
+    wanted = [job for job in found if not _is_there(job, overwrite=settings.overwrite)]
+    videos = [job for job in wanted if job.kind == "video"]
+    try:
+        _pictures([job for job in wanted if job.kind == "picture"], upscalers, passes, config)
+    except InputError as error:
+        if videos:
+            say(f"error: {error}")
+            _videos(videos, upscalers, config)
+        raise
+    return _videos(videos, upscalers, config) if videos else 0
+
+
+def _is_there(job: Job, *, overwrite: bool) -> bool:
+    if overwrite or not job.target.exists():
+        return False
+    say(f"{job.target} is there (overwrite=true makes it again)")
+    return True
+
+
+def _pictures(todo: Sequence[Job], upscalers: Upscalers, passes: int, config: Config) -> None:
+    """Every picture; of several, those that cannot be used are named at the end.
+
+    Raises:
+        InputError: a picture cannot be used.
+    """
+    failed: list[InputError] = []
+    if not todo:
+        return
+    with bar("upscale", len(todo)) as shown:
+        for job in todo:
+
+            def tile(done: int, total: int, name: str = job.source.name) -> None:
+                shown.advance(0, note=f"{name} {100 * done // total} %")
+
+            try:
+                _picture(job, upscalers, passes, config, tile)
+            except InputError as error:
+                if len(todo) == 1:
+                    raise
+                failed.append(_named(error, job.source))
+                say(f"error: {failed[-1]}")
+            shown.advance(note=job.target.name)
+    if failed:
+        what = f"{len(failed)} of {len(todo)} pictures could not be upscaled"
+        raise InputError(what, where=", ".join(str(error.where) for error in failed[:5]), fix=failed[0].fix)
+
+
+def _picture(job: Job, upscalers: Upscalers, passes: int, config: Config, progress: Progress) -> None:
+    settings = config.upscale
+    target_format = pictures.format_of(job.target)
+    picture = pictures.read_picture(job.source)
+    height, width = (enlarged(length, upscalers.scale, passes) for length in picture.size)
+    pictures.check_format(target_format, picture, (height, width), job.target)
+    result = upscale_picture(
+        picture, upscalers.pictures, passes=passes, progress=progress, deep=upscalers.deep
+    )
+    del picture
+    pictures.write_picture(job.target, result, quality=settings.quality)
+    for note in result.notes:
+        say(f"{job.source.name}: {note}")
+
+
+def _named(error: InputError, source: Path) -> InputError:
+    """The error, with the picture that it is about."""
+    return error if error.where is not None else InputError(error.what, where=source, fix=error.fix)
+
+
+def _stream(config: Config, paths: Sequence[Path]) -> int:
+    """The picture of the standard input to the standard output, or to the file that is named.
+
+    Raises:
+        InputError: files are named beside it, or the output is a terminal.
+    """
+    settings = config.upscale
+    target = Path(settings.out) if settings.out else None
+    if paths:
+        raise InputError("- stands alone", where="command line", fix="upscale files in a call of their own")
+    if target is None and sys.stdout.isatty():
+        fix = "say: pipersr-build upscale - <photo.jpg >photo_2x.png, or out=photo_2x.png"
+        raise InputError("a picture is not written to a terminal", where="standard output", fix=fix)
+    if target is not None:
+        pictures.format_of(target)
+    upscalers = Upscalers(settings, config.exports)
+    passes = passes_of(settings, upscalers.scale)
+    result = _piped(upscalers, passes)
+    for note in result.notes:
+        say(note)
+    if target is not None:
+        pictures.write_picture(target, result, quality=settings.quality)
+        return 0
+    chosen = pictures.SUFFIXES[f".{settings.format}"]
+    pictures.write_picture(sys.stdout.buffer, result, file_format=chosen, quality=settings.quality)
+    sys.stdout.buffer.flush()
+    return 0
+
+
+def _piped(upscalers: Upscalers, passes: int) -> Picture:
+    with bar("upscale", 1) as shown:
+
+        def tile(done: int, total: int) -> None:
+            shown.set_total(total)
+            shown.advance(note="")
+            del done
+
+        return upscale_picture(
+            sys.stdin.buffer, upscalers.pictures, passes=passes, progress=tile, deep=upscalers.deep
+        )
+
+
+def _videos(videos: Sequence[Job], upscalers: Upscalers, config: Config) -> int:
+    from pipersr_build.commands.upscale_video import main_video
+
+    return main_video(config, [(job.source, job.target) for job in videos], upscalers)

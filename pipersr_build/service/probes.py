@@ -1,0 +1,72 @@
+"""Look at an upload before anything decodes it: is it what it should be, and is it too large?"""
+
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from pipersr_build.service.refusals import Refusal
+
+PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
+_EBML = b"\x1a\x45\xdf\xa3"  # Matroska, WebM
+_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # that a MP4 or MOV file begins with
+_MPEG_PS = b"\x00\x00\x01\xba"
+
+
+def check_picture(path: Path, *, factor: float, side: int) -> None:
+    """Refuse what is no picture and what is too large, from the file's first bytes; nothing is decoded.
+
+    Args:
+        path: the upload.
+        factor: by which it will be enlarged, over all passes.
+        side: pixels that it may be wide or high, before and after.
+
+    Raises:
+        Refusal: 413 or 415.
+    """
+    width, height = _picture_size(path)
+    check_size(width, height, factor=factor, side=side, kind="picture")
+
+
+def check_size(width: int, height: int, *, factor: float, side: int, kind: str) -> None:
+    """Refuse a size that is above `side` pixels once it is enlarged by `factor`.
+
+    Raises:
+        Refusal: 413, saying both sizes.
+    """
+    wide, high = round(width * factor), round(height * factor)
+    if max(wide, high) > side:
+        what = f"a {kind} of {width}x{height} would become {wide}x{high}; at most {side}x{side} is allowed"
+        raise Refusal(413, what, f"send one of at most {int(side / factor)} pixels either way")
+
+
+def _picture_size(path: Path) -> tuple[int, int]:
+    try:
+        with Image.open(path, formats=PICTURE_FORMATS) as image:
+            return image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise Refusal(413, "the picture has too many pixels") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        known = ", ".join(PICTURE_FORMATS)
+        raise Refusal(415, "the file is not a picture of a known kind", f"send one of {known}") from error
+
+
+def check_video(path: Path) -> None:
+    """Refuse what does not begin as a video file does.
+
+    Play lists are text that names other files and addresses, which a demuxer would go and open: none of
+    them gets as far as a demuxer.
+
+    Raises:
+        Refusal: 415.
+    """
+    with path.open("rb") as file:
+        start = file.read(400)
+    known = (
+        start[4:8] in _MP4_BOXES
+        or start.startswith((_EBML, b"OggS", b"FLV", _MPEG_PS))
+        or (start[:4] == b"RIFF" and start[8:12] == b"AVI ")
+        or start[0::188][:2] == b"GG"  # the sync bytes of an MPEG transport stream
+    )
+    if not known:
+        fix = "send MP4, MOV, MKV, WebM, AVI, MPEG, FLV or Ogg"
+        raise Refusal(415, "the file is not a video of a known kind", fix)

@@ -1,0 +1,137 @@
+"""The tools, called by the protocol's own client: over standard input and output, and in this process."""
+
+import asyncio
+import base64
+import io
+import json
+import sys
+from contextlib import asynccontextmanager
+
+import anyio
+import numpy as np
+import pytest
+from mcp import Client, StdioServerParameters
+from PIL import Image
+
+from pipersr_build.config_serve import ServeConfig
+from pipersr_build.service.mcp_server import make_mcp_server
+from tests.conftest import ROOT
+from tests.unit.service.service_fakes import Repeater, doubled, png
+
+MP4 = b"\0\0\0\x18ftypisom" + bytes(100)
+
+
+def in_base64(data):
+    return base64.b64encode(data).decode()
+
+
+@asynccontextmanager
+async def client(tmp_path, engine=None):
+    place = tmp_path / "place"
+    place.mkdir(exist_ok=True)
+    server = make_mcp_server(ServeConfig(image_side=64, image_mib=1), engine or Repeater(), place)
+    async with Client(server, raise_exceptions=False) as connected:
+        yield connected
+    assert not list(place.iterdir())
+
+
+def call(tmp_path, tool, arguments, engine=None, told=None):
+    async def calling():
+        async def progress(done, total, _message):
+            if told is not None:
+                told.append((done, total))
+
+        async with client(tmp_path, engine) as connected:
+            return await connected.call_tool(tool, arguments, progress_callback=progress)
+
+    return asyncio.run(calling())
+
+
+def test_a_session_over_standard_input_and_output(tmp_path):
+    async def session():
+        words = ["-m", "tests.unit.service.mcp_fake_server", str(tmp_path)]
+        server = StdioServerParameters(command=sys.executable, args=words, cwd=ROOT)
+        data, rgb = png()
+        (tmp_path / "clip.mov").write_bytes(MP4)
+        told = []
+
+        async def progress(done, total, _message):
+            told.append((done, total))
+
+        async with Client(server) as connected:
+            tools = (await connected.list_tools()).tools
+            image = await connected.call_tool("image_upscale", {"image": in_base64(data)})
+            video = await connected.call_tool(
+                "video_upscale", {"path": str(tmp_path / "clip.mov")}, progress_callback=progress
+            )
+            bench = await connected.call_tool("benchmark_upscale", {})
+        return tools, image, video, bench, told, rgb
+
+    tools, image, video, bench, told, rgb = asyncio.run(session())
+    assert {tool.name for tool in tools} == {"image_upscale", "video_upscale", "benchmark_upscale"}
+    assert all(tool.description for tool in tools)
+    with Image.open(io.BytesIO(base64.b64decode(image.content[0].data))) as shown:
+        assert shown.format == "PNG"
+        np.testing.assert_array_equal(np.asarray(shown), doubled(rgb))
+    done = json.loads(video.content[0].text)
+    assert (tmp_path / "clip_upscaled.mp4").read_bytes().startswith(b"upscaled")
+    assert done["path"] == str(tmp_path / "clip_upscaled.mp4")
+    assert done["frames"] == 3
+    assert told[-1] == (3, 3)
+    assert json.loads(bench.content[0].text)["rows"]
+
+
+@pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"])
+def test_two_passes_and_notes(tmp_path, prefix):
+    data, rgb = png()
+    answer = call(tmp_path, "image_upscale", {"image": prefix + in_base64(data), "passes": 2})
+    with Image.open(io.BytesIO(base64.b64decode(answer.content[0].data))) as shown:
+        np.testing.assert_array_equal(np.asarray(shown), doubled(doubled(rgb)))
+    assert answer.content[1].text == "a nöte"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "says"),
+    [
+        ("image_upscale", {"image": "no base 64!"}, "base64"),
+        ("image_upscale", {"image": in_base64(b"GIF89a")}, "not a picture"),
+        ("image_upscale", {"image": in_base64(png(40, 4)[0])}, "8x80"),
+        ("image_upscale", {"image": "A" * 2**21}, "larger than 1 MiB"),
+        ("image_upscale", {"image": in_base64(png()[0]), "passes": 3}, "passes"),
+        ("video_upscale", {"path": "none.mp4"}, "no file"),
+        ("video_upscale", {"path": "."}, "no file"),
+        ("video_upscale", {"path": "/dev/zero"}, "no file"),
+        ("video_upscale", {"path": "~nobody-of-that-name/clip.mp4"}, "no home"),
+        ("video_upscale", {"path": "clip\0.mp4"}, "no file"),
+        ("video_upscale", {"path": "list.mp4"}, "not a video"),
+        ("video_upscale", {"path": "clip.mp4", "output": "out.mkv"}, ".mp4"),
+        ("video_upscale", {"path": "clip.mp4", "output": "none/out.mp4"}, "no folder"),
+        ("video_upscale", {"path": "clip.mp4", "output": "list.mp4"}, "there already"),
+        ("video_upscale", {"path": "clip.mp4", "output": "clip.mp4", "overwrite": True}, "itself"),
+    ],
+)
+def test_what_cannot_be_done_is_said(tmp_path, monkeypatch, tool, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "clip.mp4").write_bytes(MP4)
+    (tmp_path / "list.mp4").write_bytes(b"#EXTM3U\n/etc/passwd\n")
+    answer = call(tmp_path, tool, arguments)
+    assert answer.is_error
+    assert says in answer.content[0].text
+    assert (tmp_path / "clip.mp4").read_bytes() == MP4
+
+
+def test_a_cancelled_video_leaves_nothing(tmp_path):
+    engine = Repeater()
+    engine.release.clear()
+    (tmp_path / "clip.mp4").write_bytes(MP4)
+
+    async def leaving():
+        async with client(tmp_path, engine) as connected:
+            with anyio.move_on_after(0.3):
+                await connected.call_tool("video_upscale", {"path": str(tmp_path / "clip.mp4")})
+            assert await asyncio.to_thread(engine.stopped.wait, 5)
+            engine.release.set()
+            return await connected.call_tool("video_upscale", {"path": str(tmp_path / "clip.mp4")})
+
+    assert not asyncio.run(leaving()).is_error
+    assert {path.name for path in tmp_path.iterdir()} == {"clip.mp4", "clip_upscaled.mp4", "place"}

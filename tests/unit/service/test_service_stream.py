@@ -1,0 +1,120 @@
+"""Frames over a web socket, with a real client."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import connect
+
+from tests.unit.service.service_fakes import Repeater, doubled, png, serving, wait_for
+
+
+@pytest.fixture(scope="module")
+def engine():
+    return Repeater()
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory, engine):
+    with serving(tmp_path_factory.mktemp("stream"), engine, video_side=64) as url:
+        yield url.replace("http", "ws") + "/v1/stream"
+
+
+def said(socket, **wish):
+    socket.send(json.dumps(wish))
+    return json.loads(socket.recv(timeout=5))
+
+
+@pytest.fixture
+def socket(address, engine):
+    with connect(address) as opened:
+        yield opened
+    wait_for(lambda: engine.sessions == 0)
+
+
+def test_raw_frames_in_one_session(socket, engine):
+    answer = said(socket, width=4, height=5, format="rgb8")
+    assert answer == {"ready": True, "width": 8, "height": 10, "scale": 2, "format": "rgb8"}
+    for seed in range(3):
+        _, rgb = png(5, 4, seed)
+        socket.send(rgb.tobytes())
+        frame = np.frombuffer(socket.recv(timeout=5), np.uint8).reshape(10, 8, 3)
+        np.testing.assert_array_equal(frame, doubled(rgb))
+        assert engine.sessions == 1
+
+
+def test_encoded_frames(socket):
+    said(socket, width=4, height=5, format="png")
+    data, rgb = png(5, 4)
+    socket.send(data)
+    with Image.open(io.BytesIO(socket.recv(timeout=5))) as image:
+        np.testing.assert_array_equal(np.asarray(image), doubled(rgb))
+
+
+@pytest.mark.parametrize(
+    ("first", "frame", "code"),
+    [
+        ("nonsense", None, 1008),
+        ("[1, 2]", None, 1008),
+        ('{"width": 4}', None, 1008),
+        ('{"width": 0, "height": 5}', None, 1008),
+        ('{"width": true, "height": 5}', None, 1008),
+        ('{"width": 4, "height": 5, "format": "gif"}', None, 1008),
+        ('{"width": 33, "height": 5}', None, 1009),
+        ('{"width": 13, "height": 5}', None, 1008),
+        (b"binary", None, 1008),
+        ('{"width": 4, "height": 5}', b"short", 1008),
+        ('{"width": 4, "height": 5}', "text", 1008),
+        ('{"width": 4, "height": 5, "format": "png"}', b"no png", 1008),
+        ('{"width": 4, "height": 6, "format": "png"}', png(5, 4)[0], 1008),
+    ],
+)
+def test_what_is_not_understood_ends_the_stream_with_a_reason(socket, first, frame, code):
+    socket.send(first)
+    if frame is not None:
+        assert json.loads(socket.recv(timeout=5))["ready"]
+        socket.send(frame)
+    assert json.loads(socket.recv(timeout=5))["error"]
+    with pytest.raises(ConnectionClosed) as closed:
+        socket.recv(timeout=5)
+    assert closed.value.rcvd.code == code
+
+
+def test_a_second_stream_is_told_to_come_later(socket, address):
+    said(socket, width=4, height=5)
+    with connect(address) as second:
+        assert json.loads(second.recv(timeout=5))["status"] == 429
+        with pytest.raises(ConnectionClosed) as closed:
+            second.recv(timeout=5)
+    assert closed.value.rcvd.code == 1013
+
+
+def test_a_message_too_large_ends_the_stream(socket):
+    said(socket, width=4, height=5)
+    socket.send(bytes(100_000))
+    with pytest.raises(ConnectionClosed) as closed:
+        socket.recv(timeout=5)
+    assert closed.value.rcvd.code == 1009
+
+
+def test_pages_of_other_sites_get_no_stream(address):
+    with pytest.raises(InvalidStatus) as refused, connect(address, origin="http://evil.example"):
+        pass
+    assert refused.value.response.status_code == 403
+
+
+def test_silence_and_tokens(tmp_path):
+    token = "a-token-that-is-long-enough"
+    with serving(tmp_path, token=token, idle_seconds=0.2) as site:
+        where = site.replace("http", "ws") + "/v1/stream"
+        with pytest.raises(InvalidStatus), connect(where):
+            pass
+        with connect(where, subprotocols=["pipersr.v1", f"bearer.{token}"]) as socket:
+            assert socket.subprotocol == "pipersr.v1"
+            assert said(socket, width=4, height=5)["ready"]
+            assert json.loads(socket.recv(timeout=5))["status"] == 408
+        with connect(where, additional_headers={"Authorization": f"Bearer {token}"}) as socket:
+            assert said(socket, width=4, height=5)["ready"]
