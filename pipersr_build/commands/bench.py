@@ -14,29 +14,28 @@ from pipersr_build.errors import InputError
 from pipersr_build.progress import say
 
 SUITES = ("startup", "export", "training", "step", "sampling")
-ON_REQUEST = ("gpu",)  # needs one
+ON_REQUEST = ("gpu", "interpreter", "pipeline")  # need a GPU, the extra `bench`, an idle machine
 
 
 def main(words: list[str]) -> int:
     """Run the suites that are named (all by default); 0 if every figure is within its limit, else 1."""
     names, overrides = arguments.split(words)
     config = load(overrides)
-    if names and str(names[0]) == "ablation":
-        return _ablation(words[1:], Path(config.runs) / "bench" / "ablation.json")
+    tables = {"ablation": _ablation, "compression": _compression, "quantization": _quantization}
+    if names and str(names[0]) in tables:
+        return tables[str(names[0])](words[1:], Path(config.runs) / "bench" / f"{names[0]}.json")
     if names and str(names[0]) == "comparison":
         return _comparison(words[1:], Path(config.runs) / "bench")
     if names and str(names[0]) == "agreement":
         return _agreement(names[1:], config, words)
     if names and str(names[0]) == "zoo":
         return _zoo(words[1:], config)
-    if names and str(names[0]) == "quantization":
-        return _quantization(words[1:], Path(config.runs) / "bench" / "quantization.json")
     if names and str(names[0]) == "latency":
         return _latency(names[1:], config, words)
     suites = [str(name) for name in names] or list(SUITES)
     for suite in suites:
         if suite not in (*SUITES, *ON_REQUEST):
-            more = ("ablation", "agreement", "comparison", "latency", "quantization", "zoo")
+            more = ("ablation", "agreement", "comparison", "compression", "latency", "quantization", "zoo")
             known = ", ".join((*SUITES, *ON_REQUEST, *more))
             raise InputError(f"no benchmark {suite!r}", where="command line", fix=f"choose from {known}")
     figures: list[Figure] = []
@@ -105,6 +104,16 @@ def _quantization(words: list[str], path: Path) -> int:
 
     record = quantization.main(words, path)
     Console().print(quantization_record.table(record), highlight=False, markup=False)
+    Console().print(f"record: {path}", highlight=False)
+    return 0
+
+
+def _compression(words: list[str], path: Path) -> int:
+    """What fewer bits cost the packages of a network; the table has no limits to hold."""
+    from pipersr_build.benchmark import compression, compression_record
+
+    record = compression.main(words, path)
+    Console().print(compression_record.table(record), highlight=False, markup=False, soft_wrap=True)
     Console().print(f"record: {path}", highlight=False)
     return 0
 

@@ -33,7 +33,8 @@ def smaller_versions(config: Config, weights: Weights, deployed: nn.Module) -> S
         return Smaller(methods)
     network = weights.network
     if not quantized.is_quantized(network):
-        network = quantized.quantize(deployed, batches(config.export.calibration, weights.config))
+        pictures = batches(config.export.calibration, weights.config)
+        network = quantized.quantize(deployed, pictures, config.export.keep_fp16)
     smaller = Smaller(methods, network)
     smaller.check()
     return smaller

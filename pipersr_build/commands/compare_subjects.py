@@ -58,12 +58,21 @@ def is_export(path: Path) -> bool:
 
 
 def _named(path: Path) -> list[Subject]:
-    """The networks that a name, a pattern or `all` stands for; none where it is a file's path."""
+    """The networks that a name, a pattern or `all` stands for; none where a file is called so."""
     word = str(path)
-    if path.exists():
+    if _comparable(path):
         return []
     names = [name for name in networks() if word == ALL or fnmatchcase(name, word)]
     return [Subject(name, "network", networks()[name], variant=name) for name in names]
+
+
+def _comparable(path: Path) -> bool:
+    """Whether something on disk is called so that can be compared; a run's folder, for one, cannot."""
+    return path.is_file() or _is_package(path) or is_export(path)
+
+
+def _is_package(path: Path) -> bool:
+    return path.exists() and (path.suffix == ".mlpackage" or (path / "Manifest.json").is_file())
 
 
 def _from_disk(path: Path, name: str) -> Subject:
@@ -71,7 +80,7 @@ def _from_disk(path: Path, name: str) -> Subject:
         near = difflib.get_close_matches(str(path), networks(), 4)
         fix = f"one of {', '.join(near)}?" if near else "pipersr-build config lists the networks"
         raise InputError(f"no network and no file is called {str(path)!r}", where="command line", fix=fix)
-    if path.suffix == ".mlpackage" or (path / "Manifest.json").is_file():
+    if _is_package(path):
         return Subject(name, "package", path=path)
     if is_export(path):
         return _weights(path / WEIGHTS, name)

@@ -10,6 +10,7 @@ from pipersr_build import evidence, files
 from pipersr_build.errors import InputError
 from pipersr_build.evidence import Evidence
 from pipersr_build.progress import say
+from pipersr_build.report.swift import program_name
 
 EVIDENCE, REPORT, CARD, WEIGHTS, SAMPLES = (
     "evidence.json", "report.html", "MODEL_CARD.md", "weights.safetensors", "samples",
@@ -72,6 +73,7 @@ def carry_over(where: Place, new: Evidence) -> Evidence:
     if dropped:
         say(f"not kept, because they are not as their evidence says: {', '.join(dropped)}")
     known = OURS | {p.file for p in where.before.packages}
+    known |= {program_name(p.file) for p in where.before.packages}
     foreign = {entry.name for entry in where.target.iterdir()} - known - made
     pictures = {SAMPLES} if same and not new.samples and (where.target / SAMPLES).is_dir() else set()
     for name in sorted(kept | foreign | pictures):

@@ -1,5 +1,6 @@
 """Quality and sample pictures of an export, measured on its image package."""
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ MOST_SAMPLES = 4
 def of_export(config: Config, stage: Path, checked: list[Checked]) -> tuple[list[Quality], list[Sample]]:
     """Bicubic and the image packages on the configured pictures; nothing where no image package is made.
 
-    The samples are the first test set's, of the first package; others are smaller versions of it.
+    The samples are the first test set's, of the first package; others are smaller versions of it, whose rows
+    say what they lost against it.
     """
     images = [item.record.file for item in checked if item.record.contract == "image"]
     if not images:
@@ -48,8 +50,18 @@ def of_export(config: Config, stage: Path, checked: list[Checked]) -> tuple[list
     ]
     for smaller in images[1:]:
         upscale = package_upscaler(open_package(stage / smaller))
-        rows += [row for pictures in sets for row in measure(upscale, pictures, config, smaller)]
+        found = [row for pictures in sets for row in measure(upscale, pictures, config, smaller)]
+        rows += with_losses(found, [row for _, ours_rows in measured for row in ours_rows])
     return rows, _samples(sets[0], ours, rows[:2], files.make_folder(stage / SAMPLES))
+
+
+def with_losses(smaller: Iterable[Quality], whole: Sequence[Quality]) -> list[Quality]:
+    """The rows of a smaller package with what each lost against the whole one on the same pictures."""
+    means = {(row.dataset, row.protocol): row.mean_psnr for row in whole}
+    return [
+        row.model_copy(update={"lost_db": means[row.dataset, row.protocol] - row.mean_psnr})
+        for row in smaller
+    ]
 
 
 class Remembering:

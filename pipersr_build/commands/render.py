@@ -23,10 +23,9 @@ def show(record: Evidence, folder: Path) -> None:
     """Print quality, gates, and where everything is."""
     console = Console()
     for row in record.quality:
-        console.print(
-            f"{row.dataset}, {row.protocol}: {row.subject} {row.mean_psnr:.3f} dB, SSIM {row.mean_ssim:.4f}",
-            highlight=False,
-        )
+        lost = "" if row.lost_db is None else f", {row.lost_db:.3f} dB lost"
+        scores = f"{row.mean_psnr:.3f} dB, SSIM {row.mean_ssim:.4f}{lost}"
+        console.print(f"{row.dataset}, {row.protocol}: {row.subject} {scores}", highlight=False)
     console.print(gates_table(record))
     if record.failed:
         console.print(

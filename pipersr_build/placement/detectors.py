@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipersr_build.errors import InputError
-from pipersr_build.mil.graph import Constant, Operation, Shape
+from pipersr_build.mil.graph import Argument, Constant, Operation, Shape
 from pipersr_build.mil.rearrange import named
 from pipersr_build.placement import break_even
 from pipersr_build.placement.chains import chains
@@ -179,6 +179,37 @@ def _reduces_planes(subject: Subject, after: Shape) -> bool:
     return len(after) == 4 and after[-2:] == (1, 1)
 
 
+def _root_mean_square(scene: Scene, row: Advice) -> Iterator[Place]:
+    """Roots of means of squares: normalisations by the root mean square, written out."""
+    for operation in scene.graph.function.walk():
+        if row.concerns(operation.type) and _mean_of_squares(scene.graph, operation):
+            yield _at(operation)
+
+
+def _mean_of_squares(graph: Graph, root: Operation) -> bool:
+    """Whether a root is taken of a mean of squares, with an addend or without; a deviation is none."""
+    mean = _maker(graph, root.argument("x"))
+    if mean is not None and mean.type == "add":
+        mean = _maker(graph, mean.argument("x")) or _maker(graph, mean.argument("y"))
+    squares = None if mean is None or mean.type != "reduce_mean" else _maker(graph, mean.argument("x"))
+    if squares is None or not _squares(squares):
+        return False
+    base = _maker(graph, squares.argument("x"))
+    return base is None or base.type != "sub"
+
+
+def _squares(operation: Operation) -> bool:
+    """Whether an operation squares its input, in one of the ways that converters write it."""
+    x, y = operation.argument("x"), operation.argument("y")
+    if operation.type == "pow":
+        return isinstance(y, Constant) and y.type.count == 1 and float(y.numpy().item()) == 2
+    return operation.type == "square" or (operation.type == "mul" and x == y)
+
+
+def _maker(graph: Graph, argument: Argument | None) -> Operation | None:
+    return graph.makers.get(argument) if isinstance(argument, str) else None
+
+
 def _infinite_mask(scene: Scene, row: Advice) -> Iterator[Place]:
     """Constants as negative as fp16 goes that reach a softmax or attention: masks by minus infinity."""
     for operation in scene.graph.function.walk():
@@ -288,6 +319,7 @@ DETECTORS: dict[Detector, Detect] = {
     "shuffle": _shuffle,
     "many axes": _many_axes,
     "global pooling": _global_pooling,
+    "root mean square": _root_mean_square,
     "infinite mask": _infinite_mask,
     "too small": _too_small,
     "short segment": _short_segment,

@@ -1,13 +1,15 @@
 """How long a network is expected to take on the engine: a band, computed, never measured.
 
-    t = call + sum over segments of max(sum of max(compute, weights), activations) + switch x changes
+    t = call + sum over segments of (max(sum of max(compute, weights), edges) + fences) + switch x changes
 
 A segment is a run of operations on one device. Its intermediate results stay in the engine's memory, tile
 by tile, and cost nothing; the activations that cross its edges are streamed. Weights are read layer by
 layer, while the layer computes. Convolutions compute at the chip's rate times the share that their
 channels, their FLOP per byte and their number of pixels let them reach, products of computed tensors at
 their own rate, other operations by the bytes they move. Element by element operations ride on the
-operation before them. A mean over a map that is used again is a fence: the map is written and read again.
+operation before them. A mean over a map that is used again is a fence: the map is written and read again,
+and nothing is computed meanwhile, by the one published figure (PiperSR's channel attention: 2.9 ms for each
+block of a network whose blocks compute for 3.3 ms).
 
 The rates and their evidence are in `chips.toml`; how well all this holds is in docs/latency.md.
 """
@@ -177,9 +179,9 @@ def terms(segments: Sequence[Segment], chip: Chip, side: Side = "expected") -> T
     return Terms(
         compute=sum(part.compute for part in parts),
         weights=sum(part.weights for part in parts),
-        activations=sum(part.activations for part in parts),
+        activations=sum(part.edges + part.fences for part in parts),
         elsewhere=sum(others),
-        work=sum(max(part.layers, part.activations) for part in parts) + sum(others),
+        work=sum(max(part.layers, part.edges) + part.fences for part in parts) + sum(others),
         switches=max(len(segments) - 1, 0) * chip.on("switch", side),
         call=chip.on("call", side),
     )
@@ -191,18 +193,20 @@ class _Parts:
 
     compute: float
     weights: float
-    activations: float
+    edges: float
+    fences: float
     layers: float
 
 
 def _parts(segment: Segment, chip: Chip, side: Side) -> _Parts:
     computing = [1e3 * seconds(cost, chip, side) for cost in segment.costs]
     reading = [1e-6 * cost.constant / chip.on("weights", side) for cost in segment.costs]
-    streamed = segment.boundary + sum(cost.refetched for cost in segment.costs)
+    again, stream = sum(cost.refetched for cost in segment.costs), chip.on("activations", side)
     return _Parts(
         sum(computing),
         sum(reading),
-        1e-6 * streamed / chip.on("activations", side),
+        1e-6 * segment.boundary / stream,
+        1e-6 * again / stream,
         sum(map(max, computing, reading)),
     )
 

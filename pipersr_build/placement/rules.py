@@ -28,7 +28,7 @@ Path = Literal["Core ML", "Core ML compiler", "whole network", "outside Core ML"
 Detector = Literal[
     "last operation", "row padding", "flexible input", "image arithmetic", "shuffle", "many axes",
     "global pooling", "infinite mask", "large frame", "too small", "short segment", "run alone",
-    "odd channels", "old target",
+    "odd channels", "old target", "root mean square",
 ]  # fmt: skip
 
 ANY = "*"

@@ -39,7 +39,7 @@ def render_card(evidence: Evidence) -> str:
 
 
 def _opening(evidence: Evidence) -> list[str]:
-    contracts = " and ".join(dict.fromkeys(package.contract for package in evidence.packages))
+    contracts = " and ".join(dict.fromkeys(package.kind for package in evidence.packages))
     what = f"Core ML packages ({contracts}) for" if contracts else "The record of"
     parts = [
         f"{what} image super-resolution, with the evidence of what was checked and what was not. "
@@ -83,7 +83,7 @@ def _packages(packages: list[PackageRecord]) -> list[str]:
     rows = [
         [
             code(p.file),
-            p.contract,
+            p.kind,
             text(p.input),
             text(p.output),
             text(p.target),
@@ -102,10 +102,15 @@ def _quality(evidence: Evidence) -> list[str]:
         return [f"Quality: {fmt.NOT_MEASURED}."]
     header = ["dataset", "scale", "protocol", "pictures", "method", "PSNR", "SSIM", "against bicubic"]
     rows = [cells for group in groups for cells in _quality_rows(group)]
+    if any(group.losses for group in groups):
+        header.append("lost to fewer bits")
+        shown = (row for group in groups for row in group.rows)
+        for cells, row in zip(rows, shown, strict=True):
+            cells.append("–" if row.lost_db is None else fmt.decibels(row.lost_db, 3))
     note = (
         "Means over the pictures. A figure holds for its protocol only; per-picture values are in the record."
     )
-    return [table(header, rows, right=(3, 5, 6, 7)), note]
+    return [table(header, rows, right=(3, *range(5, len(header)))), note]
 
 
 def _quality_rows(group: QualityGroup) -> list[list[str]]:
@@ -149,20 +154,20 @@ def _asked(gate: Gate) -> str:
 
 
 def _use(evidence: Evidence) -> list[str]:
-    first = {package.contract: package for package in reversed(evidence.packages)}
+    first = {package.kind: package for package in reversed(evidence.packages)}
     parts: list[str] = []
-    for contract in ("image", "video"):
-        if contract in first:
-            parts += _programs(first[contract])
+    for kind in snippets.KINDS:
+        if kind in first:
+            parts += _programs(first[kind])
     return parts or ["No package is recorded."]
 
 
 def _programs(package: PackageRecord) -> list[str]:
     return [
         f"{code(package.file)} takes {text(package.input)} and gives {text(package.output)}. Python:",
-        fenced(snippets.python(package.contract, package.file), "python"),
+        fenced(snippets.python(package.kind, package.file), "python"),
         "Swift:",
-        fenced(snippets.swift(package.contract, package.file), "swift"),
+        fenced(snippets.swift(package.kind, package.file), "swift"),
     ]
 
 

@@ -12,6 +12,7 @@ from pipersr_build import files
 from pipersr_build.benchmark import (
     ablation,
     comparison_record,
+    compression_record,
     latency,
     latency_tables,
     quantization_record,
@@ -115,6 +116,14 @@ def quantization_table() -> str:
     return quantization_record.table(quantization_record.load(RECORDS / "quantization.json"))
 
 
+def compression_table() -> str:
+    """What fewer bits cost the reference weights; as long as there is no record, how to make one."""
+    path = RECORDS / "compression.json"
+    if not path.is_file():
+        return compression_record.not_measured()
+    return compression_record.table(compression_record.load(path))
+
+
 def zoo_table() -> str:
     """Which architectures of others come through, and what stands in the way of the rest."""
     found = zoo.load_record(RECORDS / "zoo.json")
@@ -167,10 +176,12 @@ def _where(made: Provenance) -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "bench": partial(bench_table, "bench"),
+    "interpreter": partial(bench_table, "interpreter"),
     "step": partial(bench_table, "step"),
     "ablation": ablation_table,
     "agreement": agreement_table,
     "comparison": comparison_table,
+    "compression": compression_table,
     "latency": latency_table,
     "quantization": quantization_table,
     "zoo": zoo_table,

@@ -113,6 +113,11 @@ class QualityGroup:
         """One picture's scores, one per row; None where a row does not have it."""
         return [next((s for s in row.images if s.image == image), None) for row in self.rows]
 
+    @property
+    def losses(self) -> bool:
+        """Whether there are packages of fewer bits, which lost something."""
+        return any(row.lost_db is not None for row in self.rows)
+
     def gain(self, row: Quality) -> float | None:
         """Mean PSNR above bicubic in dB; None for bicubic itself or if the pictures differ."""
         reference = self.reference

@@ -1,7 +1,7 @@
-"""Short programs that use a package of each contract, for the model card.
+"""Short programs that use a package of each kind, for the model card.
 
 Names and sizes of inputs and outputs are read from the package by the programs themselves, so that
-they hold for every package of the contract. FILE stands for the package's quoted file name.
+they hold for every package of the kind. FILE stands for the package's quoted file name.
 """
 
 import json
@@ -28,18 +28,39 @@ shape = tuple(feature.type.multiArrayType.shape)  # 1, 3, height, width
 frame = np.zeros(shape, np.float16)  # put your frame here: RGB in [0, 1]
 upscaled = next(iter(model.predict({feature.name: frame}).values()))
 """,
-}
+    "video with state": """\
+import coremltools as ct
+import numpy as np
 
-_SWIFT_OPEN = """\
+model = ct.models.MLModel(FILE, compute_units=ct.ComputeUnit.CPU_AND_NE)
+description = model.get_spec().description
+(lr, previous), (sr, following) = description.input, description.output
+frames = [np.zeros(tuple(lr.type.multiArrayType.shape), np.float16)]  # put yours here: RGB in [0, 1]
+zeros = np.zeros(tuple(previous.type.multiArrayType.shape), np.float16)
+state = zeros  # there is no frame before; put zeros back where a new scene begins
+for frame in frames:
+    made = model.predict({lr.name: frame, previous.name: state})
+    upscaled, state = made[sr.name], made[following.name].astype(np.float16)
+""",
+}
+KINDS = tuple(_PYTHON)
+
+_SWIFT_LOADED = """\
 import CoreML
 
 let configuration = MLModelConfiguration()
 configuration.computeUnits = .cpuAndNeuralEngine
 let compiled = try await MLModel.compileModel(at: URL(fileURLWithPath: FILE))
 let model = try MLModel(contentsOf: compiled, configuration: configuration)
+"""
+
+_SWIFT_OPEN = (
+    _SWIFT_LOADED
+    + """\
 let (name, feature) = model.modelDescription.inputDescriptionsByName.first!
 let result = model.modelDescription.outputDescriptionsByName.first!.key
 """
+)
 
 _SWIFT = {
     "image": _SWIFT_OPEN
@@ -59,17 +80,29 @@ let input = try MLDictionaryFeatureProvider(dictionary: [name: frame])
 let output = try await model.prediction(from: input)
 let upscaled = output.featureValue(for: result)!.multiArrayValue!
 """,
+    "video with state": _SWIFT_LOADED
+    + """\
+let inputs = model.modelDescription.inputDescriptionsByName
+let frame = try MLMultiArray(shape: inputs["lr"]!.multiArrayConstraint!.shape, dataType: .float16)
+// for every frame: fill frame with your picture: three planes, RGB in [0, 1]
+var state = try MLMultiArray(shape: inputs["previous"]!.multiArrayConstraint!.shape, dataType: .float16)
+// before the first frame and where a new scene begins, fill state with zeros
+let input = try MLDictionaryFeatureProvider(dictionary: ["lr": frame, "previous": state])
+let output = try await model.prediction(from: input)
+let upscaled = output.featureValue(for: "sr")!.multiArrayValue!
+state = output.featureValue(for: "next")!.multiArrayValue!  // goes in with the next frame
+""",
 }
 
 
-def python(contract: str, file: str) -> str:
+def python(kind: str, file: str) -> str:
     """A Python program (coremltools, on a Mac) that runs package `file`."""
-    return _PYTHON[contract].replace("FILE", _quoted(file))
+    return _PYTHON[kind].replace("FILE", _quoted(file))
 
 
-def swift(contract: str, file: str) -> str:
+def swift(kind: str, file: str) -> str:
     """A Swift program that compiles and runs package `file`."""
-    return _SWIFT[contract].replace("FILE", _quoted(file))
+    return _SWIFT[kind].replace("FILE", _quoted(file))
 
 
 def _quoted(file: str) -> str:
