@@ -1,15 +1,19 @@
 """Packages of the reference weights, made once and kept in the user's cache folder."""
 
+import hashlib
 import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from filelock import FileLock
+from torch import nn
 
 import pipersr_build
 from pipersr_build import files, models
-from pipersr_build.errors import InputError
+from pipersr_build.commands.checks import check_parity
+from pipersr_build.data.photos import load_photos
+from pipersr_build.errors import BuildError, InputError
 from pipersr_build.export.build import build
 from pipersr_build.export.contracts import Contract
 from pipersr_build.export.sizes import parse_size
@@ -23,12 +27,14 @@ from pipersr_build.runtime.frames import HALO_KEY
 from pipersr_build.shipped import shipped
 
 DEPLOYMENT = "macOS13"
+MAKERS = ("export", "fusion", "models")  # the rooms whose code decides what is in a package
 
 
 def reference_packages(sizes: Iterable[str]) -> dict[str, Path]:
     """Packages of the shipped 2x weights, made now where the cache does not have them.
 
-    They are kept by the toolkit's version and the weights' hash; several processes may ask at once.
+    They are kept by the hashes of the weights and of the code that makes packages, and stand only if they
+    agree with PyTorch; several processes may ask at once.
 
     Args:
         sizes: names of packages: `image_128` (or `128`), `video_360p` (or `360p`), `video_720x400`.
@@ -38,10 +44,11 @@ def reference_packages(sizes: Iterable[str]) -> dict[str, Path]:
 
     Raises:
         InputError: a size that is not understood, no weights are shipped, or the cache cannot be written to.
+        BuildError: a package does not agree with PyTorch.
     """
     wanted = {name: contract_of(name) for name in sizes}
     weights = _weights()
-    folder = cache_folder() / "reference" / f"{pipersr_build.__version__}-{files.sha256(weights)[:16]}"
+    folder = cache_folder() / "reference" / f"{pipersr_build.__version__}-{_key(weights)}"
     paths = {name: folder / f"{contract.name}.mlpackage" for name, contract in wanted.items()}
     if all(_is_whole(path) for path in paths.values()):
         return paths
@@ -85,6 +92,14 @@ def _weights() -> Path:
     return folder / FIRST
 
 
+def _key(weights: Path) -> str:
+    """Sixteen digits that are others where the weights, or the code that makes packages, are others."""
+    here = Path(pipersr_build.__file__).parent
+    code = (file for room in MAKERS for file in sorted((here / room).rglob("*.py")))
+    digests = "".join(files.sha256(file) for file in (weights, *code))
+    return hashlib.sha256(digests.encode()).hexdigest()[:16]
+
+
 def _is_whole(path: Path) -> bool:
     """Whether the package is there and can be read."""
     try:
@@ -110,4 +125,14 @@ def _make(missing: dict[Path, Contract], weights: Path, folder: Path) -> None:
             metadata=metadata,
         )
         for _, path in made:
+            _check(path, loaded.network)
             files.replace(path, folder / path.name)
+
+
+def _check(path: Path, network: nn.Module) -> None:
+    """Let the package pass only if it computes what PyTorch does."""
+    photo = load_photos()[0]
+    gates = check_parity(open_package(path), network, [(photo.name, photo.rgb)])[1]
+    for gate in gates:
+        if gate.verdict == "fail":
+            raise BuildError(f"{gate.name}: {gate.subject} does not agree with PyTorch", where=path)

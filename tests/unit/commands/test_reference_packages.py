@@ -2,7 +2,7 @@ import pytest
 
 from pipersr_build.commands import reference_packages as module
 from pipersr_build.commands.reference_packages import cache_folder, contract_of, reference_packages
-from pipersr_build.errors import InputError
+from pipersr_build.errors import BuildError, InputError
 from pipersr_build.mil.package import open_package
 from pipersr_build.runtime.frames import declared_halo
 from pipersr_build.runtime.upscaler import Upscaler
@@ -58,3 +58,30 @@ def test_the_cache_is_the_users(tmp_path, monkeypatch):
     assert cache_folder() == tmp_path / ".cache" / "pipersr-build"
     monkeypatch.setattr(module.sys, "platform", "darwin")
     assert cache_folder() == tmp_path / "Library" / "Caches" / "pipersr-build"
+
+
+def test_a_package_that_disagrees_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def wrong(network):
+        deployed = real(network)
+        next(deployed.parameters()).data.mul_(1.2)
+        return deployed
+
+    real = module.to_deploy
+    monkeypatch.setattr(module, "to_deploy", wrong)
+    with pytest.raises(BuildError, match="does not agree with PyTorch"):
+        reference_packages(["image_40"])
+    assert not list(tmp_path.rglob("*.mlpackage"))
+
+
+def test_other_code_makes_other_packages(tmp_path, monkeypatch):
+    for room in module.MAKERS:
+        (tmp_path / room).mkdir()
+    (tmp_path / "export" / "build.py").write_text("a")
+    (tmp_path / "weights").write_text("w")
+    monkeypatch.setattr(module.pipersr_build, "__file__", str(tmp_path / "__init__.py"))
+    before = module._key(tmp_path / "weights")
+    assert module._key(tmp_path / "weights") == before
+    (tmp_path / "export" / "build.py").write_text("b")
+    assert module._key(tmp_path / "weights") != before
