@@ -32,9 +32,9 @@ Stages = dict[str, float]
 
 
 def measure() -> list[Figure]:
-    """Sustained rates without encoding, with it, and with decoding too; each conversion alone."""
+    """Each conversion alone; sustained rates without encoding, with it, and with decoding too."""
     large = _moving_picture()
-    return [_without_encoding(large), *_with_encoding(large), *_conversions(large[0])]
+    return [*_conversions(large[0]), _without_encoding(large), *_with_encoding(large)]
 
 
 def _without_encoding(large: list[np.ndarray]) -> Figure:

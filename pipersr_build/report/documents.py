@@ -178,6 +178,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "bench": partial(bench_table, "bench"),
     "interpreter": partial(bench_table, "interpreter"),
     "step": partial(bench_table, "step"),
+    "pipeline": partial(bench_table, "pipeline"),
     "ablation": ablation_table,
     "agreement": agreement_table,
     "comparison": comparison_table,
