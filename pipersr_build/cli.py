@@ -120,9 +120,16 @@ COMMANDS: dict[str, Command] = {
         "write report.html and MODEL_CARD.md again from an export's evidence",
     ),
     "bench": Command(
-        "bench [SUITE …] | bench ablation [VARIANT …]",
-        "timings against the bare calls, as ratios in one run; what each training option is worth",
-        "Suites: startup export training step sampling (all by default), interpreter, gpu.\n"
+        "bench [packages] [key=value …] | bench SUITE …",
+        "how fast packages are on this machine; and the toolkit's own timings",
+        "Without a word: an image tile, a picture of 1 Mpx, video of 360p, 480p and 540p: times, stages,\n"
+        "loads; on a Mac with each setting of compute units, else by the interpreter. package=PATH as for\n"
+        "upscale, iterations=100, warm_up=10, picture=1024x1024, video=[360p,720x400]. pin=RECORD: exit\n"
+        "code 1 if it is slower than in that record by more than tolerance=0.15. More: docs/benchmarks.md.\n"
+        "\n"
+        "Suites, ratios to bare calls in one run: startup export training step sampling (bench toolkit runs\n"
+        "them all), interpreter, pipeline, gpu.\n"
+        "bench ablation [VARIANT …]: what each training option is worth.\n"
         "bench zoo [NAME …] takes small networks of others' architectures through the export.\n"
         "bench comparison [NETWORK …] data.folder=PATH evaluation.folder=PATH trains networks alike.\n"
         "bench quantization [NETWORK …] data.folder=PATH evaluation.folder=PATH: what 8 bits cost networks.\n"

@@ -1,4 +1,4 @@
-"""`bench`: timings as ratios in one run."""
+"""`bench`: how fast packages are; and the toolkit's own timings, as ratios in one run."""
 
 import importlib
 from pathlib import Path
@@ -13,13 +13,16 @@ from pipersr_build.config import Config, command_line, load
 from pipersr_build.errors import InputError
 from pipersr_build.progress import say
 
+PACKAGES, TOOLKIT = "packages", "toolkit"
 SUITES = ("startup", "export", "training", "step", "sampling")
 ON_REQUEST = ("gpu", "interpreter", "pipeline")  # need a GPU, the extra `bench`, an idle machine
 
 
 def main(words: list[str]) -> int:
-    """Run the suites that are named (all by default); 0 if every figure is within its limit, else 1."""
+    """Time packages, or run what is named; 0 if every figure is within its limit, else 1."""
     names, overrides = arguments.split(words)
+    if not names or str(names[0]) == PACKAGES:
+        return _packages([word for word in words if word != PACKAGES])
     config = load(overrides)
     tables = {"ablation": _ablation, "compression": _compression, "quantization": _quantization}
     if names and str(names[0]) in tables:
@@ -32,11 +35,11 @@ def main(words: list[str]) -> int:
         return _zoo(words[1:], config)
     if names and str(names[0]) == "latency":
         return _latency(names[1:], config, words)
-    suites = [str(name) for name in names] or list(SUITES)
+    suites = [suite for name in names for suite in (SUITES if str(name) == TOOLKIT else (str(name),))]
     for suite in suites:
         if suite not in (*SUITES, *ON_REQUEST):
             more = ("ablation", "agreement", "comparison", "compression", "latency", "quantization", "zoo")
-            known = ", ".join((*SUITES, *ON_REQUEST, *more))
+            known = ", ".join((PACKAGES, TOOLKIT, *SUITES, *ON_REQUEST, *more))
             raise InputError(f"no benchmark {suite!r}", where="command line", fix=f"choose from {known}")
     figures: list[Figure] = []
     for suite in suites:
@@ -47,6 +50,13 @@ def main(words: list[str]) -> int:
     Console().print(_table(figures))
     Console().print(f"record: {path}", highlight=False)
     return 0 if all(figure.holds for figure in figures) else 1
+
+
+def _packages(words: list[str]) -> int:
+    """How fast packages are here."""
+    from pipersr_build.commands import bench_packages
+
+    return bench_packages.main(words)
 
 
 def _ablation(words: list[str], path: Path) -> int:
