@@ -4,34 +4,22 @@ import itertools
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from pipersr_build import machine
+from pipersr_build.benchmark.packages import Task, tasks
 from pipersr_build.commands.upscalers import Upscalers
+from pipersr_build.config_bench import BenchConfig
 from pipersr_build.errors import InterruptedRunError
-from pipersr_build.export.sizes import NAMED
+from pipersr_build.export.sizes import parse_sizes
 from pipersr_build.service.engine import Step, Told
 
-MEGAPIXEL = (1024, 1024)
-_FRAMES = ("360p", "480p", "540p")
-_COUNT = 2 + len(_FRAMES)
+SETTINGS = BenchConfig()
+_COUNT = 2 + len(parse_sizes(SETTINGS.video))
 _ROUNDS = {True: 3, False: 20}  # by `quick`
-
-
-@dataclass(frozen=True)
-class Configuration:
-    """What is timed: its name, its size in LR pixels, and the call."""
-
-    name: str
-    height: int
-    width: int
-    work: Callable[[], object]
 
 
 def measure(upscalers: Upscalers, *, quick: bool, told: Told, stop: threading.Event) -> dict[str, Any]:
@@ -60,7 +48,7 @@ def measure(upscalers: Upscalers, *, quick: bool, told: Told, stop: threading.Ev
         told(Step(next(steps), _COUNT * (rounds + 1)))
 
     with ExitStack() as sessions:
-        rows = [_row(each, rounds, begin, end) for each in configurations(upscalers, sessions)]
+        rows = [_row(task, _work(task, sessions), rounds, begin, end) for task in tasks(upscalers, SETTINGS)]
     return {
         "engine": upscalers.pictures.backend.name,
         "scale": upscalers.scale,
@@ -71,35 +59,27 @@ def measure(upscalers: Upscalers, *, quick: bool, told: Told, stop: threading.Ev
 
 
 def _row(
-    configuration: Configuration, rounds: int, begin: Callable[[], None], end: Callable[[], None]
+    task: Task, work: Callable[[], object], rounds: int, begin: Callable[[], None], end: Callable[[], None]
 ) -> dict[str, Any]:
     seconds = []
     for _ in range(rounds + 1):
         begin()
         began = time.perf_counter()
-        configuration.work()
+        work()
         seconds.append(time.perf_counter() - began)
         end()
     median = statistics.median(seconds[1:])
     return {
-        "name": configuration.name,
-        "input": f"{configuration.width}x{configuration.height}",
+        "name": task.name,
+        "input": f"{task.width}x{task.height}",
         "milliseconds": round(1000 * median, 3),
         "per_second": round(1 / median, 3),
     }
 
 
-def configurations(upscalers: Upscalers, sessions: ExitStack) -> Iterator[Configuration]:
-    """The five; a session is opened when its turn comes, and closed with `sessions`."""
-    pictures = upscalers.pictures
-    for name, (height, width) in (("image tile", pictures.tile), ("image 1 Mpx, tiled", MEGAPIXEL)):
-        picture = _noise(height, width)
-        yield Configuration(name, height, width, partial(pictures.upscale, picture))
-    for name in _FRAMES:
-        height, width = NAMED[name]
-        session = sessions.enter_context(upscalers.session(height, width))
-        yield Configuration(f"video {name}", height, width, partial(session.upscale, _noise(height, width)))
-
-
-def _noise(height: int, width: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+def _work(task: Task, sessions: ExitStack) -> Callable[[], object]:
+    """What is timed; a frame's session is closed with `sessions`."""
+    if not task.frames:
+        return partial(task.upscaler.upscale, task.picture)
+    session = sessions.enter_context(task.upscaler.frames_session(task.height, task.width))
+    return partial(session.upscale, task.picture)
