@@ -3,15 +3,18 @@
 Nothing heavy is imported here: each command's module is imported when it runs.
 """
 
+import contextlib
 import importlib
+import os
 import sys
 from dataclasses import dataclass
 
 from pipersr_build import __version__
-from pipersr_build.errors import BuildError
+from pipersr_build.errors import BuildError, MachineError
 from pipersr_build.files import explain_os_error
 
 INTERRUPTED = 130
+NO_READER = 141  # as shells have it of a program whose output nobody reads any more
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,19 @@ COMMANDS: dict[str, Command] = {
         "export.video.size=720x400\n"
         "FILE may hold weights that others trained (.pth, .safetensors: ESRGAN, SwinIR, HAT, Compact …):\n"
         "export weights=RealESRGAN_x4plus.pth. They are read by spandrel, without running what is in the\n"
-        "file; pickles with code are refused. More: docs/third_party.md.",
+        "file; pickles with code are refused. More: docs/third_party.md.\n"
+        "\n"
+        "  bundle=video            one package with a function for each size (target=macos15)\n"
+        "  --check [FOLDER]        make the packages again and compare: exit code 1 if one differs\n"
+        "\n"
+        "More: docs/packages.md.",
+    ),
+    "inspect": Command(
+        "inspect PACKAGE|FOLDER … [--json [FILE]] [function=NAME] [pictures=FOLDER|none]",
+        "what a package says of itself, its graph, its weights, and how far it is from overflow",
+        "The largest values are those of two photographs, or of the pictures in a folder; pictures=none\n"
+        "runs nothing. Partial sums are bounded: for such values, and for any input. More:\n"
+        "docs/packages.md.",
     ),
     "verify": Command(
         "verify PACKAGE|FOLDER … [options] [key=value …]",
@@ -177,13 +192,24 @@ def _run(name: str, words: list[str]) -> int:
     """Import and call a command; turn what a user can mend into one message."""
     try:
         module = importlib.import_module(f"pipersr_build.commands.{name}")
-        return int(module.main(words))
+        code = int(module.main(words))
+        sys.stdout.flush()
+        return code
     except BuildError as error:
         _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         _complain("interrupted; nothing half-written was left")
         return INTERRUPTED
+    except MemoryError as error:
+        fix = "close other programs, or take smaller pictures, sizes or batches"
+        what = f"there is too little memory{f' ({error})' if str(error) else ''}"
+        _complain(str(MachineError(what, where=f"pipersr-build {name}", fix=fix)))
+        return MachineError.exit_code
+    except BrokenPipeError:
+        with contextlib.suppress(OSError):  # else Python would complain when it flushes at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NO_READER
     except OSError as error:
         explained = explain_os_error(error)
         if explained is None:

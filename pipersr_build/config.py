@@ -105,6 +105,7 @@ class VideoExport:
     enabled: bool = True
     size: Any = "360p,480p,540p"  # names or WxH, as a list or separated by commas
     state: bool = False  # packages that remember the frame before: its state goes in and out (paragonsr2)
+    bundle: bool = False  # one package with a function for each size, in place of one package for each
 
 
 @dataclass
@@ -118,13 +119,16 @@ class ExportConfig:
     # w8a8
     calibration: str | None = None  # for w8a8: folder of pictures as the package will get them
     keep_fp16: str = "ends"  # for w8a8: convolutions that stay in fp16 (none, first, ends: first and last)
+    author: str = "pipersr-build"  # these three are written into the packages
+    licence: str | None = None  # None: what is known of the weights' licence
+    version: str = "1.0"
 
 
 @dataclass
 class TargetConfig:
     """The oldest system that the packages must run on."""
 
-    deployment: str = "macOS13"  # with the iOS version of the same year
+    deployment: str = "macOS13"  # or an iOS; each with the other of the same year
 
 
 @dataclass
@@ -245,7 +249,7 @@ def command_line(name: str, words: Sequence[str]) -> str:
     """What the user typed, for a record: absolute paths are shortened to their last part."""
     shown = (word.rpartition("=") for word in words)
     return shlex.join(
-        ["pipersr-build", name, *(f"{key}{sign}{_last_part(value)}" for key, sign, value in shown)]
+        ["pipersr-build", *name.split(), *(f"{key}{sign}{_last_part(value)}" for key, sign, value in shown)]
     )
 
 

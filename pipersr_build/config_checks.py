@@ -11,6 +11,7 @@ from pipersr_build.config_upscale import check_upscale
 from pipersr_build.data.degradations import parse
 from pipersr_build.errors import InputError
 from pipersr_build.export.compression import methods
+from pipersr_build.export.targets import TARGETS
 from pipersr_build.files import SAFE_NAME
 from pipersr_build.training import losses
 
@@ -29,7 +30,6 @@ CHOICES = {  # of the training settings
     "accelerator": ("auto", "cpu", "gpu"),
 }
 LOGS = ("csv", "tensorboard", "wandb")
-DEPLOYMENT_TARGETS = ("macOS13", "macOS14", "macOS15")
 PROTOCOLS = ("y_float", "y_uint8", "rgb_uint8")
 ALL_PROTOCOLS = "all"
 LARGEST_SEED = 2**32 - 1  # NumPy's
@@ -49,7 +49,7 @@ def check(config: "Config") -> None:
     _at_least("placement.timeout_s", config.placement.timeout_s, 1)
     if config.placement.memory_gib is not None:
         _at_least("placement.memory_gib", config.placement.memory_gib, 0.5)
-    _choice("target.deployment", config.target.deployment, DEPLOYMENT_TARGETS)
+    _choice("target.deployment", config.target.deployment, TARGETS)
     _choice("evaluation.protocol", config.evaluation.protocol, (*PROTOCOLS, ALL_PROTOCOLS))
     if config.estimate.fps is not None and not 0 < config.estimate.fps < math.inf:
         raise _bad("estimate.fps", config.estimate.fps, "give frames per second, more than 0")

@@ -263,6 +263,7 @@ class PackageRecord(Record):
     """One exported package."""
 
     file: str
+    function: str = Field(default="", description="of a package with several: a record for each")
     contract: Literal["image", "video"]
     state: bool = Field(default=False, description="the state of the frame before goes in and comes out")
     input: str
@@ -274,6 +275,11 @@ class PackageRecord(Record):
     parity: list[Parity]
     placement: Placement | None = None
     compute_plan: Placement | None = Field(default=None, description="Core ML's own, read on a Mac")
+
+    @property
+    def label(self) -> str:
+        """What tables call it: the file, and the function where there are several."""
+        return f"{self.file}:{self.function}" if self.function else self.file
 
     @property
     def kind(self) -> str:

@@ -23,6 +23,7 @@ from pipersr_build.commands.pictures import corpus_of, test_sets_of
 from pipersr_build.config import Config, command_line, plain
 from pipersr_build.config import load as configure
 from pipersr_build.errors import InputError
+from pipersr_build.evaluation.packages import open_method
 from pipersr_build.evaluation.protocol import validation_protocol
 from pipersr_build.evaluation.testset import TestSet, Upscale, bicubic
 from pipersr_build.evidence import Quality, Training
@@ -33,7 +34,7 @@ from pipersr_build.mil.package import open_package
 from pipersr_build.models.weights import load_weights
 from pipersr_build.progress import say
 from pipersr_build.report.compare_record import Score
-from pipersr_build.runtime.upscaler import HALO_KEY, package_upscaler
+from pipersr_build.runtime.frames import HALO_KEY
 from pipersr_build.training.names import WEIGHTS
 
 NETWORKS = (
@@ -214,7 +215,7 @@ def _measured(
     package = _image_package(weights.network, config, weights.path.parent)
     subject = Subject(config.name, "weights", weights.config, weights.path, config.name)
     row = row_of(subject, config, chips_of(config))
-    method = package_upscaler(open_package(package))
+    method = open_method(open_package(package)).upscale
     name = f"{config.name}/{package.name}"
     scores = _scores(method, sets, config, name, "comparison.json", f"{budget.steps:,} steps")
     return Trained(

@@ -16,6 +16,7 @@ from pipersr_build.commands.pictures import test_sets_of
 from pipersr_build.config import Config, command_line
 from pipersr_build.config import load as configure
 from pipersr_build.errors import InputError
+from pipersr_build.evaluation.packages import open_method
 from pipersr_build.evaluation.protocol import validation_protocol
 from pipersr_build.evaluation.testset import TestSet
 from pipersr_build.export.build import build, contracts
@@ -26,7 +27,7 @@ from pipersr_build.models import quantized
 from pipersr_build.models.reference import reference_weights
 from pipersr_build.models.weights import Weights, load_weights
 from pipersr_build.progress import say
-from pipersr_build.runtime.upscaler import HALO_KEY, package_upscaler
+from pipersr_build.runtime.frames import HALO_KEY
 
 BASE = [
     "target=macos14",
@@ -112,7 +113,7 @@ def _with(record: Compression, path: Path, config: Config, sets: Sequence[TestSe
     if key in (row.method for row in record.rows):
         say(f"{path.stem} is done already")
         return record
-    upscale = package_upscaler(package)
+    upscale = open_method(package).upscale
     found = [measure(upscale, one, config, path.stem)[0] for one in sets]
     row = Row(
         method=key,

@@ -88,7 +88,7 @@ def _lost(row: Row, whole: Row, dataset: str) -> str:
 
 def _conditions(record: Compression) -> str:
     how, where = record.conditions, record.provenance
-    commit = (where.git_commit or "unknown")[:10]
+    commit = (where.git_commit or "unknown")[:10] + ", with uncommitted changes" * bool(where.git_dirty)
     return (
         f"PSNR in dB, {how.protocol}, and dB lost against the package in fp16; image packages of "
         f"{how.weights} (SHA-256 `{how.weights_sha256[:16]}`), tile {how.tile}², {how.target}, read back "

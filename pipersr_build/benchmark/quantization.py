@@ -33,6 +33,7 @@ from pipersr_build.commands.pictures import corpus_of, test_sets_of
 from pipersr_build.config import Config, command_line
 from pipersr_build.config import load as configure
 from pipersr_build.errors import InputError
+from pipersr_build.evaluation.packages import open_method
 from pipersr_build.evaluation.protocol import validation_protocol
 from pipersr_build.evaluation.testset import TestSet
 from pipersr_build.evidence import Training
@@ -45,7 +46,7 @@ from pipersr_build.mil.package import open_package
 from pipersr_build.models import quantized
 from pipersr_build.models.weights import load_weights
 from pipersr_build.progress import say
-from pipersr_build.runtime.upscaler import HALO_KEY, package_upscaler
+from pipersr_build.runtime.frames import HALO_KEY
 from pipersr_build.training.names import WEIGHTS
 
 TUNING_SHARE, TUNING_RATE = 0.2, 0.1  # of the steps and of the learning rate
@@ -210,7 +211,7 @@ def _row(variant: Variant, overrides: Sequence[str], budget: Budget, sets: Seque
     scores, sizes = [], {}
     with files.staging(folder) as stage:
         for form, package in _packages(plain, rounded, stage):
-            upscale, sizes[form] = package_upscaler(open_package(package)), files.size_bytes(package)
+            upscale, sizes[form] = open_method(open_package(package)).upscale, files.size_bytes(package)
             measured = [
                 row for one in sets for row in measure(upscale, one, config, f"{variant.name} {form}")
             ]

@@ -24,7 +24,8 @@ def main(words: list[str]) -> int:
     if not names or str(names[0]) == PACKAGES:
         return _packages([word for word in words if word != PACKAGES])
     config = load(overrides)
-    tables = {"ablation": _ablation, "compression": _compression, "quantization": _quantization}
+    tables = {"ablation": _ablation, "compression": _compression, "numerics": _numerics,
+              "quantization": _quantization}  # fmt: skip
     if names and str(names[0]) in tables:
         return tables[str(names[0])](words[1:], Path(config.runs) / "bench" / f"{names[0]}.json")
     if names and str(names[0]) == "comparison":
@@ -38,7 +39,8 @@ def main(words: list[str]) -> int:
     suites = [suite for name in names for suite in (SUITES if str(name) == TOOLKIT else (str(name),))]
     for suite in suites:
         if suite not in (*SUITES, *ON_REQUEST):
-            more = ("ablation", "agreement", "comparison", "compression", "latency", "quantization", "zoo")
+            more = ("ablation", "agreement", "comparison", "compression", "latency", "numerics",
+                    "quantization", "zoo")  # fmt: skip
             known = ", ".join((PACKAGES, TOOLKIT, *SUITES, *ON_REQUEST, *more))
             raise InputError(f"no benchmark {suite!r}", where="command line", fix=f"choose from {known}")
     figures: list[Figure] = []
@@ -124,6 +126,17 @@ def _compression(words: list[str], path: Path) -> int:
 
     record = compression.main(words, path)
     Console().print(compression_record.table(record), highlight=False, markup=False, soft_wrap=True)
+    Console().print(f"record: {path}", highlight=False)
+    return 0
+
+
+def _numerics(words: list[str], path: Path) -> int:
+    """What the engine's arithmetic may do to pictures, simulated; the tables have no limits to hold."""
+    from pipersr_build.benchmark import numerics, numerics_record
+
+    record = numerics.main(words, path)
+    for table in (numerics_record.table, numerics_record.margin_table):
+        Console().print(table(record), highlight=False, markup=False, soft_wrap=True)
     Console().print(f"record: {path}", highlight=False)
     return 0
 

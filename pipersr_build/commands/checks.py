@@ -101,6 +101,7 @@ def check_package(
     target: str,
     placement: PlacementConfig,
     within: str,
+    function: str | None = None,
 ) -> Checked:
     """Read the package back from disk, run it, and apply the placement rules.
 
@@ -111,14 +112,17 @@ def check_package(
         target: the deployment target, for the record.
         placement: the chip, and what is required of it.
         within: the export's folder as a user would name it, for the gates' commands.
+        function: of a package with several, the one to check.
     """
     package = open_package(path)
     check_weights(package)
+    package = package if function is None else package.at(function)
     operations = census(package.main)
     records, parity_gates = check_parity(package, network, pictures, within)
     placements, placement_gates = check_placement(package, placement, within)
     record = PackageRecord(
         file=path.name,
+        function=function or "",
         contract=kind_of(package),
         state=recurrence(package) is not None,
         input=describe(package.interface.inputs),
@@ -132,7 +136,7 @@ def check_package(
         compute_plan=placements[1] if len(placements) > 1 else None,
     )
     left, command = operations.get("batch_norm", 0), f"pipersr-build verify {within}"
-    folded = judge("batch norms left", path.name, left, "at most", 0, "", command=command)
+    folded = judge("batch norms left", package.title, left, "at most", 0, "", command=command)
     return Checked(record, [folded, *parity_gates, *placement_gates])
 
 
@@ -167,7 +171,7 @@ def _gate(package: Package, expected: Expected, found: list[Parity], command: st
     counted = [one for one in found if one not in noise]
     told = [f"{one.input} {one.psnr_db:.1f} dB, not judged" for one in noise if one.psnr_db is not None]
     gate = parity.gate(
-        kind_of(package), package.path.name, counted, command, expected.least_db, named=expected.gate
+        kind_of(package), package.title, counted, command, expected.least_db, named=expected.gate
     )
     return gate.model_copy(update={"note": "; ".join(filter(None, (*told, expected.note)))})
 
@@ -225,7 +229,7 @@ def check_placement(
         measured = [placement for placement in found if placement.function == package.default]
     except MachineError:
         measured = []
-    name, command = package.path.name, within or str(package.path)
+    name, command = package.title, within or str(package.path)
     gates = prediction_gates(predicted, name, command, settings.gate)
     gates.append(plan_gate(measured[0] if measured else None, name, command))
     return [predicted, *measured], gates

@@ -22,7 +22,7 @@ from pipersr_build.report.compare_record import Changes, Comparison, Row
 from pipersr_build.report.compare_table import changes_table, networks_table
 
 SHORT = {"chip": "placement.chip", "out": "compare.out"}
-WIDTH = 124  # columns that the table of networks takes, where no terminal has fewer
+WIDTH = 126  # columns that the table of networks takes, where no terminal has fewer
 RECORD, PLOT, PAGE = "compare.json", "compare.svg", "compare.html"
 
 

@@ -59,9 +59,9 @@ def facts_of(found: Evidence) -> Facts:
         "fusion": flat(found.fusion.model_dump()) if found.fusion else {},
         "operations": {key: n for package in found.packages for key, n in _operations(package)},
         "sizes": sizes,
-        "parity": {f"{p.file}, {one.input}, {one.runner}": one.psnr_db for p in found.packages
+        "parity": {f"{p.label}, {one.input}, {one.runner}": one.psnr_db for p in found.packages
                    for one in p.parity},
-        "placement": {f"{p.file}, {key}": n for p in found.packages for key, n in _placement(p)},
+        "placement": {f"{p.label}, {key}": n for p in found.packages for key, n in _placement(p)},
         "quality": {f"{q.dataset}, {q.protocol}, {q.subject}, {key}": value for q in found.quality
                     for key, value in (("dB", q.mean_psnr), ("SSIM", q.mean_ssim))},
         "gates": {f"{gate.name}, {gate.subject}": gate.verdict for gate in found.gates},
@@ -79,9 +79,9 @@ def flat(value: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def _operations(package: PackageRecord) -> Iterator[tuple[str, int]]:
-    yield f"{package.file}, all", sum(package.census.values())
+    yield f"{package.label}, all", sum(package.census.values())
     for kind, count in package.census.items():
-        yield f"{package.file}, {kind}", count
+        yield f"{package.label}, {kind}", count
 
 
 def _placement(package: PackageRecord) -> Iterator[tuple[str, int]]:

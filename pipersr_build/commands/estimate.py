@@ -23,9 +23,10 @@ MULTIRUN = ("-m", "--multirun")
 
 def main(words: list[str]) -> int:
     """Estimate one configuration, or with --multirun every combination of settings; always 0."""
-    given = arguments.overrides_only([word for word in words if word not in MULTIRUN])
+    sweep = bool(set(words) & set(MULTIRUN))
+    given = arguments.overrides_only([word for word in words if word not in MULTIRUN], sweep=sweep)
     overrides = [arguments.in_full(word, SHORT) for word in given]
-    configs = _combinations(overrides) if set(words) & set(MULTIRUN) else [({}, load(overrides))]
+    configs = _combinations(overrides) if sweep else [({}, load(overrides))]
     settings = configs[0][1].estimate
     chosen = [chips.load().named(config.placement.chip) for _, config in configs]
     if settings.out:

@@ -6,16 +6,18 @@ import numpy as np
 from torch import nn
 
 from pipersr_build import files, machine, models
-from pipersr_build.commands import arguments, publish, quality
-from pipersr_build.commands.calibration import smaller_versions
+from pipersr_build.commands import arguments, publish, quality, reproduce
+from pipersr_build.commands.about import training_of
 from pipersr_build.commands.checks import Checked, Pictures, check_package
+from pipersr_build.commands.packing import Made, Packing, packing
 from pipersr_build.commands.render import render, show
 from pipersr_build.config import Config, command_line, evaluation_folders, load
 from pipersr_build.config import plain as settings_of
 from pipersr_build.data.corpus import photos_corpus
 from pipersr_build.errors import InputError
 from pipersr_build.evidence import CensusComparison, Evidence, Fusion, Gate, judge
-from pipersr_build.export.build import build, build_for_census, check_state, contracts
+from pipersr_build.export.build import build_for_census, check_state, contracts
+from pipersr_build.export.bundle import LARGEST_RATIO, check_bundle
 from pipersr_build.export.compression.methods import parse
 from pipersr_build.export.contracts import Contract
 from pipersr_build.fusion import collapse_branches, count_batch_norms, prove_equal, to_deploy
@@ -30,12 +32,14 @@ from pipersr_build.placement import rules
 from pipersr_build.progress import bar, say
 from pipersr_build.report import swift
 from pipersr_build.runtime.tiling import spans
-from pipersr_build.runtime.upscaler import HALO_KEY
-from pipersr_build.training.run import read_record
 
 
 def main(words: list[str]) -> int:
-    """Export `weights=…`, or the shipped ones; return 0 if all gates passed, 1 if one failed."""
+    """Export `weights=…`, or the shipped ones; return 0 if all gates passed, 1 if one failed.
+
+    With `--check` the packages are made again and compared with those that are there: 1 if one differs.
+    """
+    words, check = reproduce.asked(bundled(words))
     overrides = arguments.overrides_only(words)
     config = load(overrides)
     path = config.weights or reference_weights(config.model)
@@ -43,11 +47,17 @@ def main(words: list[str]) -> int:
     config.model = weights.config
     if not arguments.names_group(overrides, "name"):
         config.name = weights.name
+    if check:
+        return reproduce.check(config, weights, preflight(config, writes=False))
     return export(config, weights, command_line("export", words))
 
 
-def preflight(config: Config) -> list[Contract]:
+def preflight(config: Config, *, writes: bool = True) -> list[Contract]:
     """Find what would stop an export before any time is spent; return the packages to make.
+
+    Args:
+        config: the whole configuration.
+        writes: whether the export's folder is to be written to.
 
     Raises:
         InputError: a size, tile, chip or folder that cannot be used.
@@ -55,6 +65,8 @@ def preflight(config: Config) -> list[Contract]:
     wanted, facts = contracts(config.export), models.facts(config.model)
     rules.load().family(config.placement.chip)
     _check_sizes(wanted, facts)
+    if config.export.video.bundle:
+        check_bundle(wanted, config.target.deployment, compressed=bool(config.export.compress))
     if config.export.video.state:
         models.recurrent_form(config.model)
         check_state(wanted, parse(config.export.compress, config.target.deployment))
@@ -65,8 +77,10 @@ def preflight(config: Config) -> list[Contract]:
     for folder in (*evaluation_folders(pictures), pictures.hr, pictures.lr, config.export.calibration):
         if folder and not Path(folder).is_dir():
             raise InputError("no such folder of pictures", where=folder, fix="check the path")
-    with publish.place(Path(config.exports), config.name):
-        return wanted
+    if writes:
+        with publish.place(Path(config.exports), config.name):
+            pass
+    return wanted
 
 
 def export(config: Config, weights: Weights, command: str) -> int:
@@ -86,16 +100,17 @@ def _make(config: Config, weights: Weights, wanted: list[Contract], stage: Path,
     """Everything that an export consists of, in `stage`, but the renderings."""
     plain = quantized.plain(weights.network)
     fusion, deployed, fusion_gate = fold(plain, folder_shown(config))
-    checked = _packages(config, weights, deployed, wanted, stage)
     save_weights(stage / publish.WEIGHTS, weights.network, weights.config, weights.name)
+    training, digest = training_of(weights), files.sha256(stage / publish.WEIGHTS)
+    checked = _packages(config, weights, packing(config, weights, deployed, training, digest), wanted, stage)
     measured, samples = quality.of_export(config, stage, checked)
     return Evidence(
         name=config.name,
         provenance=machine.provenance(command),
         model=models.describe(weights.config),
-        weights_sha256=files.sha256(stage / publish.WEIGHTS),
+        weights_sha256=digest,
         config=settings_of(config),
-        training=read_record(weights.path, weights.sha256),
+        training=training,
         fusion=fusion,
         censuses=count_operations(plain, deployed, stage, config.target.deployment),
         packages=[item.record for item in checked],
@@ -106,35 +121,63 @@ def _make(config: Config, weights: Weights, wanted: list[Contract], stage: Path,
 
 
 def _packages(
-    config: Config, weights: Weights, deployed: nn.Module, wanted: list[Contract], stage: Path
+    config: Config, weights: Weights, packed: Packing, wanted: list[Contract], stage: Path
 ) -> list[Checked]:
-    """Convert, write and check the packages one after the other."""
-    facts = models.facts(weights.config)
-    metadata = _metadata(facts)
-    target, placement, within = config.target.deployment, config.placement, folder_shown(config)
+    """Convert, write and check the packages, and the functions of a bundle, one after the other."""
     pictures: Pictures = [(picture.name, picture.rgb) for picture in photos_corpus().holdout[:2]]
-    smaller = smaller_versions(config, weights, deployed)
-    checked = []
-    with bar("export and check", 2 * len(wanted) * (1 + len(smaller.methods))) as shown:
-        made = build(
-            deployed,
-            wanted,
-            stage,
-            deployment=target,
-            title=facts.title,
-            metadata=metadata,
-            rewrite=config.export.rewrite,
-            smaller=smaller,
-        )
-        for contract, path in made:
-            shown.advance(note=f"checking {contract.name}")
-            checked.append(
-                check_package(
-                    path, weights.network, pictures, target=target, placement=placement, within=within
-                )
+    checked: list[Checked] = []
+    with bar("export and check", 2 * len(wanted) * (1 + len(packed.smaller.methods))) as shown:
+        for made in packed.make(wanted, stage):
+            shown.advance(note=f"checking {made.contract.name}")
+            found = check_package(
+                made.path,
+                weights.network,
+                pictures,
+                target=config.target.deployment,
+                placement=config.placement,
+                within=folder_shown(config),
+                function=made.function,
             )
-            shown.advance(note=contract.name)
+            checked.append(Checked(found.record, [*found.gates, *_size_gates(made, checked, config)]))
+            shown.advance(note=made.contract.name)
     return checked
+
+
+def _size_gates(made: Made, before: list[Checked], config: Config) -> list[Gate]:
+    """That a bundle holds its weights once; asked with its first function."""
+    if made.function is None or any(item.record.file == made.path.name for item in before):
+        return []
+    note = f"the whole bundle is {made.ratio:.3f} times its largest package"
+    command = f"pipersr-build inspect {folder_shown(config)}/{made.path.name}"
+    return [
+        judge(
+            "weights, of one package's",
+            made.path.name,
+            made.weights_ratio,
+            "at most",
+            LARGEST_RATIO,
+            "times",
+            command=command,
+            note=note,
+        )
+    ]
+
+
+def bundled(words: list[str]) -> list[str]:
+    """The words with `bundle=video` in full: the video packages alone, for a target that has bundles.
+
+    Raises:
+        InputError: there is no such bundle.
+    """
+    asked = [word for word in words if word.startswith("bundle=")]
+    if any(word != "bundle=video" for word in asked):
+        raise InputError(f"{asked[0]!r} is not understood", where="command line", fix="say bundle=video")
+    if not asked:
+        return words
+    others = [word for word in words if word not in asked]
+    target = [] if arguments.names_group(others, "target") else ["target=macos15"]
+    group = [] if any(word.startswith("export=") for word in others) else ["export=video"]
+    return [*others, *group, *target, "export.video.bundle=true"]
 
 
 def _check_sizes(wanted: list[Contract], facts: Facts) -> None:
@@ -159,12 +202,6 @@ def _mention_waste(tile: int, halo: int) -> None:
         often = f"every pixel is computed {tile**2 / kept**2:.0f} times"
         say(f"of a {tile}x{tile} tile {kept}x{kept} pixels are kept (halo {halo}), so that {often}:"
             " a larger export.image.tile costs less")  # fmt: skip
-
-
-def _metadata(facts: Facts) -> dict[str, str]:
-    """What a package says to those who run it; without a halo they guess one."""
-    halo = {} if facts.receptive_radius is None else {HALO_KEY: str(facts.receptive_radius)}
-    return {**halo, "pipersr_build.scale": f"{facts.scale:g}"}
 
 
 def folder_shown(config: Config) -> str:

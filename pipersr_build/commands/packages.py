@@ -33,7 +33,8 @@ def _packages(path: Path) -> list[Path]:
             raise InputError("no package is in this folder", where=path, fix=fix)
         return found or [path]
     try:
-        return [path / package.file for package in evidence.load(path / EVIDENCE).packages]
+        files = dict.fromkeys(package.file for package in evidence.load(path / EVIDENCE).packages)
+        return [path / file for file in files]
     except InputError:  # of another version: its packages can be read all the same
         if found := _inside(path):
             return found

@@ -12,10 +12,10 @@ from pipersr_build.evidence import Evidence
 from pipersr_build.progress import say
 from pipersr_build.report.swift import program_name
 
-EVIDENCE, REPORT, CARD, WEIGHTS, SAMPLES = (
-    "evidence.json", "report.html", "MODEL_CARD.md", "weights.safetensors", "samples",
+EVIDENCE, REPORT, CARD, WEIGHTS, SAMPLES, SUMS = (
+    "evidence.json", "report.html", "MODEL_CARD.md", "weights.safetensors", "samples", "SHA256SUMS",
 )  # fmt: skip
-OURS = {EVIDENCE, REPORT, CARD, WEIGHTS, SAMPLES}
+OURS = {EVIDENCE, REPORT, CARD, WEIGHTS, SAMPLES, SUMS}
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def carry_over(where: Place, new: Evidence) -> Evidence:
     pictures = {SAMPLES} if same and not new.samples and (where.target / SAMPLES).is_dir() else set()
     for name in sorted(kept | foreign | pictures):
         _copy(where.target / name, where.stage / name)
-    gates = [gate for gate in where.before.gates if gate.subject in kept]
+    gates = [gate for gate in where.before.gates if gate.subject.partition(":")[0] in kept]
     return new.model_copy(update={
         "quality": new.quality or (where.before.quality if same else []),
         "samples": new.samples or (where.before.samples if pictures else []),
@@ -106,6 +106,7 @@ def publish(where: Place, record: Evidence) -> Path:
         the folder that now holds the evidence.
     """
     if not record.failed:
+        write_sums(where.stage)
         files.replace(where.stage, where.target)
         shutil.rmtree(where.failed, ignore_errors=True)
         return where.target
@@ -113,3 +114,34 @@ def publish(where: Place, record: Evidence) -> Path:
         shutil.rmtree(package)
     files.replace(where.stage, where.failed)
     return where.failed
+
+
+def write_sums(folder: Path) -> None:
+    """Write the SHA-256 of every file of an export beside them, as `sha256sum --check` reads it.
+
+    Raises:
+        InputError: the folder cannot be written to or the disk is full.
+    """
+    lines = (f"{files.sha256(folder / name)}  {name}\n" for name in _names(folder))
+    files.write_text(folder / SUMS, "".join(lines))
+
+
+def changed(folder: Path) -> dict[str, str]:
+    """The files of an export that are not as its sums say: missing or changed; empty without sums."""
+    if not (folder / SUMS).is_file():
+        return {}
+    pairs = (line.partition("  ") for line in (folder / SUMS).read_text(encoding="utf-8").splitlines())
+    stated, there = {name: digest for digest, _, name in pairs}, set(_names(folder))
+    missing = {name: "is missing" for name in stated if name not in there}
+    differing = {
+        name: "was changed"
+        for name, digest in stated.items()
+        if name in there and files.sha256(folder / name) != digest
+    }
+    return missing | differing
+
+
+def _names(folder: Path) -> list[str]:
+    """The files below a folder but for the sums, relative to it, sorted."""
+    found = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    return sorted(name for name in found if name != SUMS)

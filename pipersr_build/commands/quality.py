@@ -14,11 +14,11 @@ from pipersr_build.config import Config
 from pipersr_build.data.crops import busiest
 from pipersr_build.data.images import save_png
 from pipersr_build.data.pictures import Pair
+from pipersr_build.evaluation.packages import open_method
 from pipersr_build.evaluation.testset import TestSet, bicubic
 from pipersr_build.evidence import Quality, Sample
 from pipersr_build.mil.package import open_package
 from pipersr_build.models.upscaler import Upscaler
-from pipersr_build.runtime.upscaler import package_upscaler
 
 CROP = 192  # HR pixels, the edge of a sample
 MOST_SAMPLES = 4
@@ -34,7 +34,7 @@ def of_export(config: Config, stage: Path, checked: list[Checked]) -> tuple[list
     if not images:
         return [], []
     sets = test_sets_of(config)
-    ours = Remembering(package_upscaler(open_package(stage / images[0])), MOST_SAMPLES)
+    ours = Remembering(open_method(open_package(stage / images[0])).upscale, MOST_SAMPLES)
     measured = [
         (
             measure(bicubic(pictures.scale), pictures, config, "bicubic"),
@@ -49,7 +49,7 @@ def of_export(config: Config, stage: Path, checked: list[Checked]) -> tuple[list
         for row in under_one_protocol
     ]
     for smaller in images[1:]:
-        upscale = package_upscaler(open_package(stage / smaller))
+        upscale = open_method(open_package(stage / smaller)).upscale
         found = [row for pictures in sets for row in measure(upscale, pictures, config, smaller)]
         rows += with_losses(found, [row for _, ours_rows in measured for row in ours_rows])
     return rows, _samples(sets[0], ours, rows[:2], files.make_folder(stage / SAMPLES))

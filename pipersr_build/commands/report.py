@@ -18,5 +18,6 @@ def main(words: list[str]) -> int:
         )
     for folder in paths:
         render(evidence.load(folder / publish.EVIDENCE), folder)
+        publish.write_sums(folder)
         say(f"{folder / publish.REPORT}")
     return 0

@@ -81,7 +81,7 @@ class Outcome:
 
 def main(words: list[str]) -> int:
     """Train all variants; 0, or the exit code of the first that failed, 130 if interrupted."""
-    given = arguments.overrides_only(words)
+    given = arguments.overrides_only(words, sweep=True)
     if started_processes() > 1:
         raise InputError(
             "a sweep starts its trainings itself",

@@ -10,11 +10,11 @@ from pipersr_build.commands.upscale_inputs import Job, jobs
 from pipersr_build.commands.upscalers import Upscalers
 from pipersr_build.config import Config, load
 from pipersr_build.config_upscale import passes_of
-from pipersr_build.errors import InputError
+from pipersr_build.errors import InputError, MachineError
 from pipersr_build.progress import bar, say
 from pipersr_build.runtime import pictures
 from pipersr_build.runtime.pictures import Picture
-from pipersr_build.runtime.upscale_picture import Progress, enlarged, upscale_picture
+from pipersr_build.runtime.upscale_picture import Progress, enlarged, too_little_memory, upscale_picture
 
 STREAM = "-"
 _SETTINGS = (
@@ -37,9 +37,10 @@ SHORT = {
 
 def main(words: list[str]) -> int:
     """Enlarge what is named; results that are there already are kept."""
-    paths, overrides = arguments.split([word for word in words if word != STREAM])
+    words, stream = _without_stream(words)
+    paths, overrides = arguments.split(words)
     config = load([arguments.in_full(word, SHORT) for word in overrides])
-    if STREAM in words:
+    if stream:
         return _stream(config, paths)
     settings = config.upscale
     upscalers = Upscalers(settings, config.exports)
@@ -51,12 +52,18 @@ def main(words: list[str]) -> int:
     videos = [job for job in wanted if job.kind == "video"]
     try:
         _pictures([job for job in wanted if job.kind == "picture"], upscalers, passes, config)
-    except InputError as error:
+    except (InputError, MachineError) as error:
         if videos:
             say(f"error: {error}")
             _videos(videos, upscalers, config)
         raise
     return _videos(videos, upscalers, config) if videos else 0
+
+
+def _without_stream(words: list[str]) -> tuple[list[str], bool]:
+    """The words without `-`, and whether it was among them; behind `--` it is a file's name."""
+    end = words.index("--") if "--" in words else len(words)
+    return [word for word in words[:end] if word != STREAM] + words[end:], STREAM in words[:end]
 
 
 def _is_there(job: Job, *, overwrite: bool) -> bool:
@@ -71,8 +78,9 @@ def _pictures(todo: Sequence[Job], upscalers: Upscalers, passes: int, config: Co
 
     Raises:
         InputError: a picture cannot be used.
+        MachineError: there is too little memory for one.
     """
-    failed: list[InputError] = []
+    failed: list[InputError | MachineError] = []
     if not todo:
         return
     with bar("upscale", len(todo)) as shown:
@@ -81,17 +89,32 @@ def _pictures(todo: Sequence[Job], upscalers: Upscalers, passes: int, config: Co
             def tile(done: int, total: int, name: str = job.source.name) -> None:
                 shown.advance(0, note=f"{name} {100 * done // total} %")
 
-            try:
-                _picture(job, upscalers, passes, config, tile)
-            except InputError as error:
+            error = _attempt(job, upscalers, passes, config, tile)
+            if error is not None:
                 if len(todo) == 1:
-                    raise
-                failed.append(_named(error, job.source))
-                say(f"error: {failed[-1]}")
+                    raise error
+                failed.append(error)
+                say(f"error: {error}")
             shown.advance(note=job.target.name)
     if failed:
         what = f"{len(failed)} of {len(todo)} pictures could not be upscaled"
-        raise InputError(what, where=", ".join(str(error.where) for error in failed[:5]), fix=failed[0].fix)
+        where = ", ".join(str(error.where) for error in failed[:5]) + (" …" if len(failed) > 5 else "")
+        raise type(failed[0])(what, where=where, fix="see the errors above")
+
+
+def _attempt(
+    job: Job, upscalers: Upscalers, passes: int, config: Config, progress: Progress
+) -> InputError | MachineError | None:
+    """Upscale a picture; what is wrong with it, where that stops no other."""
+    try:
+        _picture(job, upscalers, passes, config, progress)
+    except InputError as error:
+        return _named(error, job.source)
+    except (MemoryError, MachineError) as error:
+        if not isinstance(error.__cause__ or error, MemoryError):
+            raise
+        return too_little_memory(job.source)
+    return None
 
 
 def _picture(job: Job, upscalers: Upscalers, passes: int, config: Config, progress: Progress) -> None:

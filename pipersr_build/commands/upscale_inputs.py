@@ -17,7 +17,8 @@ from pipersr_build.runtime.pictures import SUFFIXES
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv",
           ".flv", ".3gp", ".ogv")  # fmt: skip
-_RESULT = re.compile(r"(.+)_\d+(?:\.\d+)?x")  # how results are called: see `jobs`
+# How results are called, see `jobs`; and videos that Ctrl-C ended
+_RESULT = re.compile(r"(.+)_\d+(?:\.\d+)?x(?:\.partial)?", re.DOTALL)
 Kind = Literal["picture", "video"]
 
 

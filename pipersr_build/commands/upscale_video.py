@@ -1,4 +1,4 @@
-"""Videos for `upscale`: one after another, with progress; Ctrl-C finishes the file that is being written."""
+"""Videos for `upscale`: one after another, with progress; what Ctrl-C ends gets another name."""
 
 import signal
 import threading
@@ -34,7 +34,7 @@ def main_video(config: Config, jobs: Sequence[tuple[Path, Path]], upscalers: "Up
     Raises:
         InputError: a video cannot be used; of several, the others are done first.
         MachineError: there is no encoder.
-        InterruptedRunError: the user stopped it; what is written plays.
+        InterruptedRunError: the user stopped it; what is written plays, as NAME.partial.
     """
     failed: list[InputError] = []
     for source, target in jobs:
@@ -49,7 +49,8 @@ def main_video(config: Config, jobs: Sequence[tuple[Path, Path]], upscalers: "Up
             failed.append(error)
     if failed:
         what = f"{len(failed)} of {len(jobs)} videos could not be upscaled"
-        raise InputError(what, where=", ".join(str(error.where) for error in failed), fix=failed[0].fix)
+        where = ", ".join(str(error.where) for error in failed)
+        raise InputError(what, where=where, fix="see the errors above")
     return 0
 
 
@@ -76,6 +77,7 @@ def finishing() -> Iterator[threading.Event]:
 
 
 def _one(source: Path, target: Path, config: Config, upscalers: "Upscalers") -> None:
+    partial = target.with_stem(f"{target.stem}.partial")
     with finishing() as asked, bar(source.name[:20], 0) as shown:
         report = upscale_video(
             source,
@@ -85,13 +87,14 @@ def _one(source: Path, target: Path, config: Config, upscalers: "Upscalers") -> 
             options=config.upscale.video,
             progress=lambda step: _show(shown, step, ", finishing" if asked.is_set() else ""),
             cancelled=asked,
+            partial=partial,
         )
     if not report.frames:
         raise InterruptedRunError("interrupted before the first frame; nothing was written")
-    _tell(target, report)
+    _tell(target if report.complete else partial, report)
     if not report.complete:
-        what = f"interrupted: {target.name} ends after {report.frames} frames, and plays"
-        raise InterruptedRunError(what, where=target, fix="for all of it: the same command, overwrite=true")
+        what = f"interrupted: {partial.name} ends after {report.frames} frames, and plays"
+        raise InterruptedRunError(what, where=partial, fix=f"for all of it, {target.name}: the same command")
 
 
 def _show(shown: Bar, step: Progress, more: str) -> None:

@@ -63,7 +63,7 @@ class Upscalers:
     """
 
     def __init__(self, settings: UpscaleConfig, exports: str | Path = "exports") -> None:
-        self._settings, self._opened = settings, dict[Path, Upscaler]()
+        self._settings, self._opened = settings, dict[tuple[Path, str], Upscaler]()
         self._given = _given(settings, Path(exports))
         self.scale = self._given[0].what.scale if self._given else 2
 
@@ -102,15 +102,15 @@ class Upscalers:
         return min(among, key=lambda c: (c.compressed, c.effort(height, width)))
 
     def _open(self, chosen: Candidate) -> Upscaler:
-        path = chosen.package.path
-        if path not in self._opened:
+        key = chosen.package.path, chosen.package.default
+        if key not in self._opened:
             backend = open_backend(
                 chosen.package,
                 choice=cast(Choice, self._settings.backend),
                 compute_units=self._settings.compute_units,
             )
-            self._opened[path] = Upscaler(chosen.package, backend)
-        return self._opened[path]
+            self._opened[key] = Upscaler(chosen.package, backend)
+        return self._opened[key]
 
 
 def _reference(name: str) -> Candidate:
@@ -125,8 +125,7 @@ def _given(settings: UpscaleConfig, exports: Path) -> list[Candidate]:
         return []
     found: list[Candidate] = []
     for path in packages.find([named], "upscale"):
-        package = open_package(path)
-        found.append(Candidate(package, enlargement(package)))
+        found += [Candidate(one, enlargement(one)) for one in open_package(path).each()]
     found.sort(key=lambda candidate: candidate.compressed)
     scales = {candidate.what.scale for candidate in found}
     if len(scales) > 1:

@@ -27,6 +27,7 @@ def main(words: list[str]) -> int:
         package = open_package(path)
         check_weights(package)
         weights = load_weights(config.weights or Path(path).parent / WEIGHTS, expected)
-        gates += check_parity(package, weights.network, pictures)[1]
+        for function in package.each():
+            gates += check_parity(function, weights.network, pictures)[1]
     Console().print(gates_table(gates))
     return 1 if any(gate.verdict == "fail" for gate in gates) else 0

@@ -14,8 +14,10 @@ from pipersr_build.export.compression.methods import KEY, METHOD_KEY, Method
 from pipersr_build.export.compression.variants import Smaller, versions
 from pipersr_build.export.contracts import Contract
 from pipersr_build.export.convert import TRACE_SIZE, convert, state_channels, trace
+from pipersr_build.export.metadata import NOBODY, TARGET, About, contract_values
 from pipersr_build.export.refusals import naming_the_operation
 from pipersr_build.export.sizes import FrameSize, parse_sizes
+from pipersr_build.export.targets import both
 from pipersr_build.export.write import write_package
 from pipersr_build.models import quantized
 
@@ -67,12 +69,13 @@ def build(
     metadata: dict[str, str],
     rewrite: bool = True,
     smaller: Smaller | None = None,
+    about: About = NOBODY,
 ) -> Iterator[tuple[Contract, Path]]:
     """Convert a deploy network once per contract and write the packages into `folder`.
 
     A network in simulated 8 bits gives packages of its weights without rounding. With `rewrite`, graph passes
     replace what the Neural Engine refuses by exact equivalents; see `passes`. `smaller` asks for compressed
-    versions of every package beside it, `image_128_int8` beside `image_128`.
+    versions of every package beside it, `image_128_int8` beside `image_128`. `about` is who made them.
 
     Yields:
         each contract and its package, as soon as it is written.
@@ -93,14 +96,15 @@ def build(
             state = state_channels(form)
             model = convert(traced[key], contract, deployment=deployment, rewrite=rewrite, state=state)
         path = folder / f"{contract.name}.mlpackage"
-        write_package(model, path, f"{title}, {contract.kind} {contract.width}x{contract.height}", metadata)
+        said = f"{title}, {contract.kind} {contract.width}x{contract.height}"
+        stated = {**contract_values(contract), TARGET: both(deployment), **metadata}
+        write_package(model, path, said, stated, about)
         yield contract, path
         if smaller is None:
             continue
         for named, method, less in versions(model, contract, smaller, deployment=deployment, rewrite=rewrite):
             path = folder / f"{named.name}.mlpackage"
-            said = f"{title}, {contract.kind} {contract.width}x{contract.height}, {method.title}"
-            write_package(less, path, said, {**metadata, METHOD_KEY: method.key})
+            write_package(less, path, f"{said}, {method.title}", {**stated, METHOD_KEY: method.key}, about)
             yield named, path
 
 

@@ -4,7 +4,8 @@ It follows the definitions of the operations in coremltools, not the arithmetic 
 every operation computes and accumulates in float32. With the semantics `fp16` its result is then
 rounded to the type that the program declares, so that a value of type fp16 is what an ideal fp16
 machine would hold; with `fp32` values of type fp16 stay in float32, and only the weights are as
-stored. Integers and booleans are exact in both.
+stored. Integers and booleans are exact in both. The semantics `ane` simulates what is published of the
+Neural Engine's arithmetic (see `ane`).
 
 Large values live in a workspace, which is kept from run to run; an observer sees values of their own.
 """
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from pipersr_build.errors import InputError
 from pipersr_build.mil import features, passes, residual
+from pipersr_build.mil.ane.engine import Engine
 from pipersr_build.mil.graph import Function, Output, TensorType
 from pipersr_build.mil.package import Feature, Interface, Package
 from pipersr_build.mil.prepare import Preparation, Step, Values, check_known
@@ -33,13 +35,15 @@ class Interpreter:
     Args:
         package: an opened package.
         function: the function's name; the package's default if None.
-        semantics: `fp16` rounds values to their declared types, `fp32` keeps fp16 values in float32.
+        semantics: `fp16` rounds values to their declared types, `fp32` keeps fp16 values in float32, `ane`
+            simulates the Neural Engine, which is slow.
         compute: `exact`, or `bf16` for a preview: convolutions and what follows them in bf16, which is
             faster on processors that have it and agrees with neither semantics (see `preview`).
+        engine: which parts of the Neural Engine `ane` simulates; all by default.
 
     Raises:
-        InputError: semantics or compute of another name, no such function, an operation or feature that
-            the interpreter does not know, or weights that are missing or damaged.
+        InputError: semantics or compute of another name or that do not go together, no such function, an
+            operation or feature that the interpreter does not know, or weights that are missing or damaged.
     """
 
     def __init__(
@@ -48,12 +52,16 @@ class Interpreter:
         function: str | None = None,
         semantics: Semantics = "fp16",
         compute: Compute = "exact",
+        engine: Engine | None = None,
     ) -> None:
         _check_choice("semantics", semantics, SEMANTICS)
         _check_choice("compute", compute, COMPUTE)
+        if semantics == "ane" and compute != "exact":
+            raise InputError(f"compute {compute!r} cannot simulate the engine", fix="say compute='exact'")
         self.package = package
         self.semantics = semantics
         self.compute = compute
+        self._engine = (engine or Engine()) if semantics == "ane" else None
         self._idle: list[Workspace] = []  # one for every run that has been under way at the same time
         self.function, self.interface = _function(package, function)
         with _errors_in(package):
@@ -61,9 +69,9 @@ class Interpreter:
             self._prepare()
 
     def _prepare(self) -> None:
-        preparation = Preparation(self.function, self.compute)
+        preparation = Preparation(self.function, self.compute, self._engine)
         self._steps = preparation.steps()  # what an observer sees
-        self._joined = residual.joined(self._steps, self._rounds)
+        self._joined = self._steps if self._engine else residual.joined(self._steps, self._rounds)
         constants = preparation.constant_results()
         self._constants = {name: preparation.tensor(constant) for name, constant in constants.items()}
         self._types = self.function.types() | {name: c.type for name, c in constants.items()}

@@ -3,7 +3,7 @@
 import json
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,6 +59,27 @@ class Package:
     def interface(self) -> Interface:
         """The inputs and outputs of the default function."""
         return self.interfaces[self.default]
+
+    @property
+    def title(self) -> str:
+        """What tables call it: its file's name, and of several functions the one that is the default here."""
+        return f"{self.path.name}:{self.default}" if len(self.functions) > 1 else self.path.name
+
+    def at(self, function: str) -> "Package":
+        """The package with another function as the default one.
+
+        Raises:
+            InputError: it has no such function; names those that it has.
+        """
+        if function not in self.functions or function not in self.interfaces:
+            fix = f"choose one of {', '.join(self.functions)}"
+            raise InputError(f"the package has no function {function!r}", where=self.path, fix=fix)
+        return replace(self, default=function)
+
+    def each(self) -> "list[Package]":
+        """The package once for each of its functions, in turn as the default one; the own default first."""
+        others = sorted(self.interfaces.keys() - {self.default})
+        return [self.at(name) for name in (self.default, *others)]
 
 
 @dataclass(frozen=True, slots=True)

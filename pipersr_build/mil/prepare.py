@@ -13,6 +13,7 @@ from torch import Tensor
 
 from pipersr_build.errors import InputError
 from pipersr_build.mil import dtypes, preview
+from pipersr_build.mil.ane.engine import Engine
 from pipersr_build.mil.graph import Argument, Constant, Function, Operation, TensorType
 from pipersr_build.mil.ops import TABLE, constexpr, convolution, writing
 from pipersr_build.mil.ops.arguments import Bools, Ints, Tensors
@@ -113,9 +114,10 @@ def check_known(function: Function) -> None:
 class Preparation:
     """Prepares one function; each constant becomes a tensor once, however often it is used."""
 
-    def __init__(self, function: Function, compute: Compute = "exact") -> None:
+    def __init__(self, function: Function, compute: Compute = "exact", engine: Engine | None = None) -> None:
         self._function = function
         self._compute = compute
+        self._engine = engine
         self._decompressed: Scope = {}
         self._tensors: dict[int, tuple[Constant, Tensor]] = {}  # the constant keeps its id from reuse
 
@@ -182,8 +184,13 @@ class Preparation:
             return replace(step, memory={at: dtype for at, dtype in owners.items() if at in alive})
 
     def _fastest(self, step: Step) -> Step:
-        """The step with its weights in the order, and its function in the arithmetic, that is fastest."""
+        """The step with its weights in the order, and its function in the arithmetic, that is fastest.
+
+        Where an engine is simulated, with the engine's function instead, and never written in place.
+        """
         kind = step.operation.type
+        if self._engine is not None:
+            return replace(step, function=self._engine.function(kind, step.function))
         fixed, function = step.fixed, step.function
         if kind == "conv":
             dtype = torch.bfloat16 if self._compute == "bf16" else torch.float32

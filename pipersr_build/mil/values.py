@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pipersr_build.mil.ane.rounding import to_fp16
 from pipersr_build.mil.graph import TensorType
 
-Semantics = Literal["fp16", "fp32"]
+Semantics = Literal["fp16", "fp32", "ane"]
 SEMANTICS: tuple[Semantics, ...] = get_args(Semantics)
 
 Compute = Literal["exact", "bf16"]
@@ -69,7 +70,8 @@ def settle(value: Tensor, declared: TensorType, semantics: Semantics, shared: st
     Args:
         value: the result; changed in place where it is rounded and not shared.
         declared: its type in the program.
-        semantics: whether values of type fp16 are rounded (`fp16`) or kept in float32 (`fp32`).
+        semantics: whether values of type fp16 are rounded (`fp16`; `ane`: with halves away from zero) or
+            kept in float32 (`fp32`).
         shared: the type of the argument whose memory the result uses, if it does.
     """
     if shared == declared.dtype or declared.dtype not in HELD:
@@ -80,6 +82,8 @@ def settle(value: Tensor, declared: TensorType, semantics: Semantics, shared: st
         value, shared = convert(value, declared.dtype), None
     if declared.dtype != "fp16" or semantics == "fp32":
         return value
+    if semantics == "ane":
+        return to_fp16(value)
     return value.half().float() if shared else round_to_fp16_(value)
 
 

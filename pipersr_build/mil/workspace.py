@@ -18,7 +18,7 @@ SMALL = 1 << 17  # elements; below, PyTorch's own allocation costs nothing that 
 class Workspace:
     """Buffers, and the names of the values that live in each; for one run at a time.
 
-    It keeps at most what a run has needed at once, until it is deleted.
+    Between runs it keeps what the last one took, so that the next one of the same shapes takes nothing new.
 
     Attributes:
         unrounded: the memory of those values that are yet to be rounded to fp16.
@@ -27,6 +27,7 @@ class Workspace:
     def __init__(self) -> None:
         self._free: list[Tensor] = []  # flat
         self._used: dict[int, tuple[Tensor, set[str]]] = {}  # memory -> its buffer, who lives there
+        self._taken: set[int] = set()  # the memory that this run has taken, free again or not
         self.unrounded: set[int] = set()
 
     def take(self, shape: Sequence[int], dtype: torch.dtype, like: Tensor | None = None) -> Tensor:
@@ -38,6 +39,7 @@ class Workspace:
         at = next((i for i, b in enumerate(self._free) if (b.numel(), b.dtype) == (count, dtype)), None)
         flat = torch.empty(count, dtype=dtype) if at is None else self._free.pop(at)
         self._used[memory(flat)] = (flat, set())
+        self._taken.add(memory(flat))
         if len(shape) != 4 or (like is not None and like.is_contiguous()):
             return flat.view(*shape)
         batch, channels, height, width = shape
@@ -71,7 +73,9 @@ class Workspace:
             self.unrounded.discard(memory(value))
 
     def clear(self) -> None:
-        """Free every buffer, whoever lives there."""
-        self._free += [flat for flat, _ in self._used.values()]
+        """End a run: free every buffer, whoever lives there, and drop those that the run has not taken."""
+        buffers = [*self._free, *(flat for flat, _ in self._used.values())]
+        self._free = [flat for flat in buffers if memory(flat) in self._taken]
+        self._taken.clear()
         self._used.clear()
         self.unrounded.clear()

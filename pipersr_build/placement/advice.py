@@ -76,6 +76,13 @@ def warnings(
     return _grouped(findings(graph, interface, table, family, placement), table)
 
 
+def disputed(graph: Graph, interface: Interface | None, table: Rules, family: Family) -> list[str]:
+    """What others report of such a function and the prediction does not reproduce, with the sources."""
+    found = [one for one in findings(graph, interface, table, family, None) if one.row.disputed]
+    cited = (f"{one.text} (source: {'; '.join(table.cite(one.row.sources))})" for one in found)
+    return list(dict.fromkeys(cited))
+
+
 def findings(
     graph: Graph, interface: Interface | None, table: Rules, family: Family, placement: Placement | None
 ) -> list[Finding]:

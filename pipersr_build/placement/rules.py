@@ -130,12 +130,14 @@ class Advice(Row):
         detector: what finds the places, instead of `when`.
         verdicts: only for operations that were so judged; it is no warning about the whole then.
         unless: not where one of these other rows speaks about the same operation.
+        disputed: it is about what others report and the prediction does not reproduce.
     """
 
     text: AdviceText
     detector: Detector | None = None
     verdicts: tuple[PlacementVerdict, ...] = ()
     unless: tuple[Text, ...] = ()
+    disputed: bool = False
 
 
 class Rules(Strict):

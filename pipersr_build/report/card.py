@@ -82,7 +82,7 @@ def _packages(packages: list[PackageRecord]) -> list[str]:
     header = ["file", "contract", "input", "output", "target", "size", "operations", "SHA-256"]
     rows = [
         [
-            code(p.file),
+            code(p.label),
             p.kind,
             text(p.input),
             text(p.output),
@@ -164,16 +164,16 @@ def _use(evidence: Evidence) -> list[str]:
 
 def _programs(package: PackageRecord) -> list[str]:
     return [
-        f"{code(package.file)} takes {text(package.input)} and gives {text(package.output)}. Python:",
-        fenced(snippets.python(package.kind, package.file), "python"),
+        f"{code(package.label)} takes {text(package.input)} and gives {text(package.output)}. Python:",
+        fenced(snippets.python(package.kind, package.file, package.function), "python"),
         "Swift:",
-        fenced(snippets.swift(package.kind, package.file), "swift"),
+        fenced(snippets.swift(package.kind, package.file, package.function), "swift"),
     ]
 
 
 def _limitations(evidence: Evidence) -> list[str]:
     packages = evidence.packages
-    items = [f"{code(p.file)}: {_placement_limit(p)}" for p in packages]
+    items = [f"{code(p.label)}: {_placement_limit(p)}" for p in packages]
     if packages:
         items.append("Each package takes pictures of its own size only.")
     if evidence.quality:

@@ -63,6 +63,9 @@ class Row(Record):
     bytes: int | None = Field(default=None, description="of the package on disk")
     verdicts: dict[PlacementVerdict, int] = Field(default={})
     resident: bool | None = Field(default=None, description="predicted: all on the engine")
+    disputed: list[str] = Field(
+        default=[], description="what others report of such operations and the prediction does not reproduce"
+    )
     latencies: list[Latency] = Field(default=[], description="the first one's chip is shown")
     measured: list[Score] = Field(default=[], description="read from records")
     published: list[PublishedScore] = Field(default=[], description="by others")

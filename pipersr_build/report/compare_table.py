@@ -42,10 +42,25 @@ def cells(row: Row, found: Comparison) -> list[tuple[str, str]]:
         (_count(row.parameters_trained), _count(row.parameters)),
         ("" if row.gflop is None else f"{row.gflop:,.4g}", frame),
         (_count(row.operations_trained), _count(row.operations)),
-        ("" if row.bytes is None else fmt.megabytes(row.bytes), _RESIDENT[row.resident]),
+        ("" if row.bytes is None else fmt.megabytes(row.bytes), _placement(row, found)),
         band(row),
         *(quality(row, name, found.protocol) for name in SETS),
     ]
+
+
+def _placement(row: Row, found: Comparison) -> str:
+    """Where the package is predicted to run, with the numbers of the footnotes that dispute it."""
+    marks = [_mark(n) for n, text in enumerate(_disputed(found), 1) if text in row.disputed]
+    return _RESIDENT[row.resident] + " ".join(marks)
+
+
+def _mark(number: int) -> str:
+    return str(number).translate(str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
+def _disputed(found: Comparison) -> list[str]:
+    """The footnotes on placement, each once."""
+    return list(dict.fromkeys(text for row in found.rows for text in row.disputed))
 
 
 def band(row: Row) -> tuple[str, str]:
@@ -64,8 +79,9 @@ def quality(row: Row, dataset: str, protocol: str) -> tuple[str, str]:
 
 
 def notes(found: Comparison) -> list[str]:
-    """What a reader must know: why there is no package, and whose figures these are."""
-    lines = [f"{row.name}: {row.error}" for row in found.rows if row.error]
+    """What a reader must know: the footnotes, why there is no package, and whose figures these are."""
+    lines = [f"{_mark(number)} {text}" for number, text in enumerate(_disputed(found), 1)]
+    lines += [f"{row.name}: {row.error}" for row in found.rows if row.error]
     for row in found.rows:
         origins = {(s.training, s.origin) for s in row.measured if s.protocol == found.protocol}
         lines += [

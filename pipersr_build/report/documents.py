@@ -15,6 +15,7 @@ from pipersr_build.benchmark import (
     compression_record,
     latency,
     latency_tables,
+    numerics_record,
     quantization_record,
     record,
     zoo,
@@ -144,6 +145,22 @@ def comparison_plot() -> str:
     return comparison_record.plot(comparison_record.load(comparison_record.SHIPPED))
 
 
+def numerics_table() -> str:
+    """What the engine's arithmetic may cost, simulated; as long as there is no record, how to make one."""
+    path = RECORDS / "numerics.json"
+    if not path.is_file():
+        return numerics_record.not_measured()
+    return numerics_record.table(numerics_record.load(path))
+
+
+def margin_table() -> str:
+    """How far the reference weights' layers stay from the end of the engine's sums."""
+    path = RECORDS / "numerics.json"
+    if not path.is_file():
+        return numerics_record.not_measured()
+    return numerics_record.margin_table(numerics_record.load(path))
+
+
 def latency_table() -> str:
     """The latency estimate beside every published figure."""
     found = latency.load_record(RECORDS / "latency.json")
@@ -184,6 +201,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "comparison": comparison_table,
     "compression": compression_table,
     "latency": latency_table,
+    "numerics": numerics_table,
+    "numerics_margins": margin_table,
     "quantization": quantization_table,
     "zoo": zoo_table,
     "latency_claim": claim_table,

@@ -95,14 +95,21 @@ state = output.featureValue(for: "next")!.multiArrayValue!  // goes in with the 
 }
 
 
-def python(kind: str, file: str) -> str:
-    """A Python program (coremltools, on a Mac) that runs package `file`."""
-    return _PYTHON[kind].replace("FILE", _quoted(file))
+def python(kind: str, file: str, function: str = "") -> str:
+    """A Python program (coremltools, on a Mac) that runs package `file`; of several functions the named."""
+    program = _PYTHON[kind]
+    if function:
+        named = "next(f for f in model.get_spec().description.functions if f.name == FUNCTION)"
+        program = program.replace("model.get_spec().description", named)
+        program = program.replace("MLModel(FILE, ", "MLModel(FILE, function_name=FUNCTION, ")
+    return program.replace("FUNCTION", _quoted(function)).replace("FILE", _quoted(file))
 
 
-def swift(kind: str, file: str) -> str:
-    """A Swift program that compiles and runs package `file`."""
-    return _SWIFT[kind].replace("FILE", _quoted(file))
+def swift(kind: str, file: str, function: str = "") -> str:
+    """A Swift program that compiles and runs package `file`; of several functions the named one."""
+    units = "configuration.computeUnits = .cpuAndNeuralEngine\n"
+    named = f"{units}configuration.functionName = {_quoted(function)}\n" if function else units
+    return _SWIFT[kind].replace(units, named).replace("FILE", _quoted(file))
 
 
 def _quoted(file: str) -> str:

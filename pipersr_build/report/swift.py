@@ -13,13 +13,15 @@ from pipersr_build.scales import to_hr
 
 
 def write_programs(record: Evidence, folder: Path) -> None:
-    """Write the program of each video package in `folder`; those with a state have theirs in the card.
+    """Write the program of each video package in `folder`.
+
+    Those with a state, or with several functions, have theirs in the card.
 
     Raises:
         InputError: a package of the record cannot be read.
     """
     for package in record.packages:
-        if package.kind == "video":
+        if package.kind == "video" and not package.function:
             write_text(folder / program_name(package.file), program(folder / package.file))
 
 

@@ -74,6 +74,8 @@ def open_backend(
     on_a_mac = sys.platform == "darwin"
     if choice == "coreml" and not on_a_mac:
         raise MachineError("Core ML runs only on a Mac", fix="run the same command there")
+    if function is None and len(package.functions) > 1:
+        function = package.default  # which may be another than the file's own: see `Package.at`
     if choice == "interpreter" or not on_a_mac:
         return InterpreterBackend(package, function, semantics)
     return CoreMLBackend(package, compute_units, function)

@@ -8,7 +8,6 @@ from PIL import Image, ImageCms, ImageOps
 from pipersr_build.errors import InputError
 
 _PLAIN = ("L", "LA", "RGB", "RGBA")
-_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 _OTHER_SPACES = ("CMYK", "LAB")  # whose profile says nothing about the RGB that they become
 
 
@@ -36,11 +35,6 @@ def from_image(image: Image.Image) -> np.ndarray:
 def to_image(samples: np.ndarray) -> Image.Image:
     """Samples of uint8, or of uint16 and gray, as an image: L, LA, RGB, RGBA or I;16."""
     return Image.fromarray(np.ascontiguousarray(samples))
-
-
-def mode_of(samples: np.ndarray) -> str:
-    """Pillow's name for the channels."""
-    return _MODES[1 if samples.ndim == 2 else samples.shape[2]]
 
 
 def has_own_profile(image: Image.Image) -> bool:

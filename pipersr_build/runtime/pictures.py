@@ -16,9 +16,10 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from pipersr_build import files
 from pipersr_build.data.images import FORMATS, RefusedError, check_layout, deep_samples
 from pipersr_build.errors import InputError
-from pipersr_build.runtime.modes import from_image, has_own_profile, mode_of, with_key
+from pipersr_build.runtime.modes import from_image, has_own_profile, with_key
 from pipersr_build.runtime.png16 import write_png16
 from pipersr_build.runtime.samples import to_8_bits
+from pipersr_build.runtime.tiff16 import is_associated, read_tiff16, tags_of_gray_alpha, write_tiff16
 
 LARGEST = 8192  # pixels that a picture may be wide or high
 STREAM_BYTES = 1 << 30  # read of a stream that cannot be read twice
@@ -34,6 +35,7 @@ _MOST = {"JPEG": 65535, "WEBP": 16383}  # pixels an edge that the format can hol
 _RESTORE = "copy or download the file again"
 _WARNINGS = threading.Lock()  # what Python does to silence a warning is not safe among threads
 
+_INCH = 2  # of the tag ResolutionUnit
 # The tags that say something about the photograph; those about the file's layout are the new file's own.
 _TAGS = (ExifTags.Base.ImageDescription, ExifTags.Base.Make, ExifTags.Base.Model, ExifTags.Base.Software,
          ExifTags.Base.DateTime, ExifTags.Base.Artist, ExifTags.Base.Copyright)  # fmt: skip
@@ -148,7 +150,9 @@ def write_picture(
     """
     if not isinstance(target, Path):
         check_format(file_format or "PNG", picture, picture.size)
-        _encode(target, picture, file_format or "PNG", quality)
+        encoded = io.BytesIO()  # TIFF and WebP go back in their file, which a pipe cannot
+        _encode(encoded, picture, file_format or "PNG", quality)
+        target.write(encoded.getbuffer())
         return
     chosen = file_format or format_of(target)
     check_format(chosen, picture, picture.size, target)
@@ -176,6 +180,8 @@ def _read(file: BinaryIO, where: object, largest: int) -> Picture:
     except RefusedError as error:
         raise InputError(error.what, where=where, fix=error.fix) from error
     except UnidentifiedImageError as error:
+        if _is_empty(file):
+            raise InputError("the picture is empty: it has no bytes", where=where, fix=_RESTORE) from error
         fix = "convert it to PNG; if it should be one of these, copy or download it again"
         raise InputError("not a PNG, JPEG, WebP, TIFF or BMP image", where=where, fix=fix) from error
     except Image.DecompressionBombError as error:
@@ -184,6 +190,11 @@ def _read(file: BinaryIO, where: object, largest: int) -> Picture:
         raise
     except Exception as error:  # decoders meet damaged bytes with errors of every type
         raise InputError(f"the image is damaged: {error}", where=where, fix=_RESTORE) from error
+
+
+def _is_empty(file: BinaryIO) -> bool:
+    file.seek(0)
+    return not file.read(1)
 
 
 @contextlib.contextmanager
@@ -195,18 +206,43 @@ def _quiet() -> Iterator[None]:
 
 
 def _decode(file: BinaryIO, where: object, largest: int) -> Picture:
-    with Image.open(file, formats=FORMATS) as image:
+    try:
+        opened = Image.open(file, formats=FORMATS)
+    except UnidentifiedImageError:
+        tags = tags_of_gray_alpha(file)
+        if tags is None:
+            raise
+        return _gray_alpha(file, tags, where, largest)
+    with opened as image:
         if max(image.size) > largest:
             raise _too_large(where, largest, image.size)
         check_layout(image)
+        tags = image.getexif()
+        turn = tags.get(ExifTags.Base.Orientation, 1)  # which Pillow forgets when it has turned a TIFF
+        dpi, exif = _dpi(image.info.get("dpi"), turn), _exif(tags)
+        if is_associated(image):
+            return Picture(_upright(read_tiff16(file), turn), image.info.get("icc_profile"), exif, dpi)
         image.load()
-        dpi, exif, deep = _dpi(image), _exif(image), deep_samples(file, image)
+        deep = deep_samples(file, image)
         icc = image.info.get("icc_profile") if has_own_profile(image) else None
         if deep is None:
             return Picture(from_image(image), icc, exif, dpi)
         if image.mode == "CMYK":  # profiles of 16-bit CMYK are not applied; its high bytes are the picture
             return Picture(from_image(image), icc, exif, dpi, ("16-bit CMYK was read with 8 bits",))
-        return Picture(_upright(with_key(deep, image.info.get("transparency")), image), icc, exif, dpi)
+        turn = image.getexif().get(ExifTags.Base.Orientation, 1)  # what is left to be done
+        return Picture(_upright(with_key(deep, image.info.get("transparency")), turn), icc, exif, dpi)
+
+
+def _gray_alpha(file: BinaryIO, tags: Image.Exif, where: object, largest: int) -> Picture:
+    """A TIFF of 16-bit gray and alpha, by its tags."""
+    size = int(tags[ExifTags.Base.ImageWidth]), int(tags[ExifTags.Base.ImageLength])
+    if max(size) > largest:
+        raise _too_large(where, largest, size)
+    turn, unit = tags.get(ExifTags.Base.Orientation, 1), tags.get(ExifTags.Base.ResolutionUnit, _INCH)
+    across, down = tags.get(ExifTags.Base.XResolution), tags.get(ExifTags.Base.YResolution)
+    dpi = _dpi((across, down), turn) if unit == _INCH else None
+    icc = tags.get(ExifTags.Base.InterColorProfile)
+    return Picture(_upright(read_tiff16(file), turn), icc, _exif(tags), dpi)
 
 
 def _too_large(where: object, largest: int, size: tuple[int, int] | None = None) -> InputError:
@@ -219,29 +255,27 @@ def _too_large(where: object, largest: int, size: tuple[int, int] | None = None)
 _TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 
 
-def _upright(samples: np.ndarray, image: Image.Image) -> np.ndarray:
-    quarters, mirror = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1), (0, False))
+def _upright(samples: np.ndarray, orientation: int) -> np.ndarray:
+    quarters, mirror = _TURNS.get(orientation, (0, False))
     turned = np.rot90(samples, quarters)
     return turned[:, ::-1] if mirror else turned
 
 
-def _dpi(image: Image.Image) -> tuple[float, float] | None:
+def _dpi(given: Any, orientation: int) -> tuple[float, float] | None:
     """The resolution, where it can be believed; turned with the picture."""
     try:
-        across, down = (float(value) for value in image.info["dpi"])
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        across, down = (float(value) for value in given)
+    except (TypeError, ValueError, ZeroDivisionError):
         return None
     if not all(math.isfinite(value) and 1 <= value <= 65535 for value in (across, down)):
         return None
-    turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-    return (down, across) if turned else (across, down)
+    return (down, across) if orientation in (5, 6, 7, 8) else (across, down)
 
 
-def _exif(image: Image.Image) -> bytes | None:
+def _exif(given: Image.Exif) -> bytes | None:
     """What EXIF says about the photograph; None where it says nothing or cannot be read."""
     kept = Image.Exif()
     with contextlib.suppress(Exception):  # EXIF is written by everyone, and read as far as it can be
-        given = image.getexif()
         kept.update({tag: given[tag] for tag in _TAGS if tag in given})
         for folder in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             found = {tag: value for tag, value in given.get_ifd(folder).items() if tag not in _SIZES}
@@ -277,15 +311,5 @@ def _options(file_format: str, quality: int) -> dict[str, Any]:
 
 
 def _encode_deep(file: BinaryIO, picture: Picture, file_format: str) -> None:
-    if file_format == "PNG":
-        write_png16(file, picture.samples, icc=picture.icc, exif=picture.exif, dpi=picture.dpi)
-        return
-    import tifffile
-
-    colours = "rgb" if mode_of(picture.samples).startswith("RGB") else "minisblack"
-    more: dict[str, Any] = {"extrasamples": ["unassalpha"]} if picture.alpha else {}
-    if picture.dpi:
-        more |= {"resolution": picture.dpi, "resolutionunit": "inch"}
-    if picture.icc:
-        more["iccprofile"] = picture.icc
-    tifffile.imwrite(file, picture.samples, photometric=colours, compression="zlib", metadata=None, **more)
+    write = write_png16 if file_format == "PNG" else write_tiff16
+    write(file, picture.samples, icc=picture.icc, exif=picture.exif, dpi=picture.dpi)

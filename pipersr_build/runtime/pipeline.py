@@ -18,6 +18,7 @@ from pipersr_build.runtime.switching import quick_switching
 from pipersr_build.scales import to_hr
 
 Predict = Callable[[np.ndarray], np.ndarray]
+PredictRGB = Callable[[np.ndarray, np.ndarray], object]
 STAGES = ("read", "convert in", "predict", "convert out")
 
 
@@ -27,8 +28,9 @@ class FrameSession:
     Args:
         predict: of a tensor 1, 3, height, width in [0, 1] makes one of 1, 3, scale height, scale width. It
             may return a buffer of its own, if it does not write into it again for the next `depth` + 1 calls.
-        predict_rgb: instead of `predict`: of a frame, uint8 height, width, 3, makes a frame; for tiles, which
-            need no conversion.
+        predict_rgb: instead of `predict`: takes a frame, uint8 height, width, 3, and writes the one that it
+            makes into its second argument, uint8 scale height, scale width, 3, a buffer of the session; what
+            it returns is not used. For tiles, which need no conversion.
         height: of the frames that come in, in pixels.
         width: of the frames that come in.
         scale: HR pixels per LR pixel.
@@ -51,7 +53,7 @@ class FrameSession:
         dtype: type[np.generic] = np.float16,
         depth: int = 2,
         reset: Callable[[], None] | None = None,
-        predict_rgb: Predict | None = None,
+        predict_rgb: PredictRGB | None = None,
     ) -> None:
         if (predict is None) == (predict_rgb is None) or depth < 1:
             raise ValueError("give either predict or predict_rgb, and a depth of at least 1")
@@ -66,6 +68,7 @@ class FrameSession:
         self._work = self._stages_of(predict, predict_rgb)
         self._reset = reset
         self._busy = threading.Lock()
+        self._cancels = 0
         self._run: Run | None = None
         self._closed = False
 
@@ -89,37 +92,41 @@ class FrameSession:
         What `frames` or `predict` raise is raised here, after the frames before it. Whoever stops early or
         raises ends the run: the stages finish what they are at and stop.
         """
-        with self._alone():
-            if self._reset is not None:
-                self._reset()
-            self._run = Run(self._work, self._inputs, self._outputs)
-            with quick_switching():
-                yield from self._run.frames(frames)
+        return self._results(frames, self._cancels)
 
     def upscale(self, frame: np.ndarray) -> np.ndarray:
-        """Upscale one frame now; the result is the caller's own array.
+        """Upscale one frame now.
 
         A network that remembers sees this frame after the one of the call before.
+
+        Returns:
+            A buffer of the session, valid until it is given the next frame.
 
         Raises:
             InputError: a frame of another size or type.
             RuntimeError: the session is at other frames, or closed.
         """
         with self._alone():
-            given, result = self._inputs[0], np.empty_like(self._outputs[0])
+            given, result = self._inputs[0], self._outputs[0]
             self.stages["convert in"].timed(self._work.convert_in, frame, given)
-            made = self.stages["predict"].timed(self._work.predict, given)
+            made = self.stages["predict"].timed(self._work.predict, given, result)
             self.stages["convert out"].timed(self._work.convert_out, made, result)
             return result
 
     def cancel(self) -> None:
-        """End the run between two frames, from any thread: its iterator ends as if there were no more."""
+        """End every run asked for so far between two frames, from any thread.
+
+        Its iterator ends as if there were no more frames: at once where its first has not been asked for yet.
+        Runs asked for afterwards are not concerned.
+        """
+        self._cancels += 1  # before the run is looked for: see `_results`
         if self._run is not None:
             self._run.stop()
 
     def close(self) -> None:
         """Cancel a run that is on, wait for its threads, and take no more frames."""
         self._closed = True
+        self.cancel()
         if self._run is not None:
             self._run.end()
 
@@ -131,13 +138,25 @@ class FrameSession:
     ) -> None:
         self.close()
 
-    def _stages_of(self, predict: Predict | None, predict_rgb: Predict | None) -> Work:
+    def _results(self, frames: Iterable[np.ndarray], cancels: int) -> Iterator[np.ndarray]:
+        """The results of a run that was asked for when there had been so many `cancels`."""
+        with self._alone():
+            self._run = run = Run(self._work, self._inputs, self._outputs)
+            if self._cancels != cancels:  # who cancels from now on finds the run
+                return
+            if self._reset is not None:
+                self._reset()
+            with quick_switching():
+                yield from run.frames(frames)
+
+    def _stages_of(self, predict: Predict | None, predict_rgb: PredictRGB | None) -> Work:
         from pipersr_build.runtime import convert
 
         if predict_rgb is not None:
-            return Work(self._copy_in, predict_rgb, _copy_out, self.stages, lambda: None)
+            return Work(self._copy_in, _writing(predict_rgb), _keep, self.stages, lambda: None)
         assert predict is not None
-        return Work(self._convert_in, predict, convert.fp16_to_rgb8, self.stages, convert.one_thread)
+        made = _allocating(predict)
+        return Work(self._convert_in, made, convert.fp16_to_rgb8, self.stages, convert.one_thread)
 
     def _convert_in(self, frame: np.ndarray, tensor: np.ndarray) -> None:
         from pipersr_build.runtime.convert import rgb8_to_fp16
@@ -169,7 +188,19 @@ class FrameSession:
             self._busy.release()
 
 
-def _copy_out(result: np.ndarray, frame: np.ndarray) -> None:
-    if result.shape != frame.shape or result.dtype != np.uint8:
-        raise ValueError(f"predict_rgb made {result.dtype} of {result.shape}, not uint8 of {frame.shape}")
-    frame[...] = result
+def _allocating(predict: Predict) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """What predicts without the buffer, which is for the frame that its result is converted to."""
+    return lambda tensor, _: predict(tensor)
+
+
+def _writing(predict_rgb: PredictRGB) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    def write(frame: np.ndarray, out: np.ndarray) -> np.ndarray:
+        predict_rgb(frame, out)
+        return out
+
+    return write
+
+
+def _keep(result: np.ndarray, frame: np.ndarray) -> None:
+    """Leave the frame as it is: the prediction has written it."""
+    assert result is frame

@@ -44,14 +44,14 @@ class Work:
 
     Attributes:
         convert_in: writes a frame into an input buffer.
-        predict: makes a result of an input buffer.
-        convert_out: writes a result into an output buffer.
+        predict: makes a result of an input buffer; may write it into the output buffer that it is given.
+        convert_out: writes a result into that output buffer.
         times: of `read` and the three stages, counted while they work.
         prepare: called once in each converting thread.
     """
 
     convert_in: Callable[[np.ndarray, np.ndarray], None]
-    predict: Callable[[np.ndarray], np.ndarray]
+    predict: Callable[[np.ndarray, np.ndarray], np.ndarray]
     convert_out: Callable[[np.ndarray, np.ndarray], None]
     times: dict[str, StageTime]
     prepare: Callable[[], None]
@@ -151,7 +151,7 @@ class Run:
         while (given := self._take(self._filled, self._predicted)) is not None:
             if (buffer := self._take(self._empty_out, self._predicted)) is None:
                 return
-            result = self._work.times["predict"].timed(self._work.predict, given)
+            result = self._work.times["predict"].timed(self._work.predict, given, buffer)
             self._empty_in.put(given)
             self._predicted.put((result, buffer))
 

@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from pipersr_build.scales import ratio
 
 _BAND = 128  # HR rows limited at a time: memory is theirs and not the picture's
+_FILLED = 128  # LR rows filled at a time, for the same reason
 
 
 def fill(colour: np.ndarray, alpha: np.ndarray, reach: int) -> np.ndarray:
@@ -31,39 +32,60 @@ def fill(colour: np.ndarray, alpha: np.ndarray, reach: int) -> np.ndarray:
     known = alpha > 0
     if known.all() or not known.any():
         return colour
-    padded = np.pad(colour, [(1, 1), (1, 1), *[(0, 0)] * (colour.ndim - 2)])
+    filled = np.empty_like(colour, order="C")
+    for top in range(0, len(colour), _FILLED):
+        bottom = top + _FILLED
+        first = max(top - reach, 0)  # nothing further away can get here
+        rows = slice(first, bottom + reach)
+        filled[top:bottom] = _grow(colour[rows], known[rows], reach)[top - first : bottom - first]
+    return filled
+
+
+def _grow(colour: np.ndarray, known: np.ndarray, reach: int) -> np.ndarray:
+    """`fill` of a band, by steps; the outermost rows and columns of what is padded are not the picture's."""
+    if known.all() or not known.any():
+        return colour
+    height, width = known.shape
     known = np.pad(known, 1)
+    known_flat = known.reshape(-1)
+    planes = colour.reshape(height, width, -1)
+    grown = np.zeros((height + 2, width + 2, planes.shape[2]), colour.dtype)
+    grown[1:-1, 1:-1] = np.where(known[1:-1, 1:-1, None], planes, 0)
+    flat = grown.reshape(-1, planes.shape[2])
     for _ in range(reach):
-        rows, columns = _border(known)
-        if not len(rows):
+        border = _border(known)
+        if not len(border):
             break
-        padded[rows, columns] = _means(padded, known, rows, columns)
-        known[rows, columns] = True
-    return padded[1:-1, 1:-1]
+        flat[border] = _means(flat, known_flat, border, width + 2)
+        known_flat[border] = True
+    return np.where(known[1:-1, 1:-1, None], grown[1:-1, 1:-1], planes).reshape(colour.shape)
 
 
-def _border(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Unknown pixels beside known ones; the outermost rows and columns are not the picture's."""
+def _border(known: np.ndarray) -> np.ndarray:
+    """The places, counted row by row, of unknown pixels beside known ones."""
     wide = known[:, :-2] | known[:, 1:-1] | known[:, 2:]
     near = wide[:-2] | wide[1:-1] | wide[2:]
     near &= ~known[1:-1, 1:-1]
-    rows, columns = np.nonzero(near)
-    return rows + 1, columns + 1
+    return np.flatnonzero(np.pad(near, 1))
 
 
-_AROUND = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x]
+def _means(flat: np.ndarray, known: np.ndarray, places: np.ndarray, width: int) -> np.ndarray:
+    """The mean of the known neighbours of each of these places, in the picture's type.
 
-
-def _means(padded: np.ndarray, known: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """The mean of the known neighbours of each of these pixels, in the picture's type."""
-    total = np.zeros((len(rows), *padded.shape[2:]), np.float64)
-    count = np.zeros(len(rows), np.int64)
-    for y, x in _AROUND:
-        there = known[rows + y, columns + x]
-        total[there] += padded[rows[there] + y, columns[there] + x]
-        count += there
-    means = total / count.reshape(-1, *[1] * (padded.ndim - 2))
-    return (np.rint(means) if padded.dtype.kind == "u" else means).astype(padded.dtype)
+    Args:
+        flat: pixels, channels; 0 where nothing is known.
+        known: pixels.
+        places: of pixels that have a known neighbour.
+        width: pixels in a row.
+    """
+    whole = flat.dtype.kind == "u"
+    total = np.zeros((len(places), flat.shape[1]), np.uint32 if whole else np.float64)
+    count = np.zeros(len(places), np.uint8)
+    for step in (y * width + x for y in (-1, 0, 1) for x in (-1, 0, 1) if y or x):
+        total += flat.take(places + step, axis=0)
+        count += known.take(places + step)
+    means = total / count[:, None]
+    return (np.rint(means) if whole else means).astype(flat.dtype)
 
 
 def limit(enlarged: np.ndarray, alpha: np.ndarray, scale: float) -> None:

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from pipersr_build.errors import InputError, InterruptedRunError
+from pipersr_build.errors import InterruptedRunError, MachineError
 from pipersr_build.runtime.pictures import LARGEST, Picture, read_picture
 from pipersr_build.runtime.samples import split
 from pipersr_build.runtime.upscaler import Upscaler
@@ -48,7 +48,8 @@ def upscale_picture(
         something could not be kept.
 
     Raises:
-        InputError: see `read_picture`; it is too large; or there is not enough memory for it.
+        InputError: see `read_picture`; or it is too large.
+        MachineError: there is too little memory for it.
         InterruptedRunError: it was cancelled.
     """
     if not isinstance(source, Picture):
@@ -63,9 +64,14 @@ def upscale_picture(
     try:
         samples = _passes(source.samples, chosen, passes, _Counter(progress, cancelled))
     except MemoryError as error:
-        fix = "use fewer passes or a smaller picture"
-        raise InputError("there is not enough memory for the enlarged picture", fix=fix) from error
+        raise too_little_memory() from error
     return replace(source, samples=samples).noted(*notes)
+
+
+def too_little_memory(where: object = None) -> MachineError:
+    """What to tell a user of a MemoryError that a picture caused."""
+    fix = "use a smaller picture or fewer passes, or close other programs"
+    return MachineError("too little memory for the picture and its enlargement", where=where, fix=fix)
 
 
 def enlarged(length: int, scale: float, passes: int) -> int:

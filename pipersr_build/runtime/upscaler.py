@@ -10,15 +10,13 @@ from PIL import Image
 
 from pipersr_build.errors import InputError
 from pipersr_build.mil import dtypes
-from pipersr_build.mil.interpreter import Interpreter
-from pipersr_build.mil.package import Feature, Package, open_package
+from pipersr_build.mil.package import Package, open_package
 from pipersr_build.mil.values import Semantics
 from pipersr_build.runtime import samples as sampled
 from pipersr_build.runtime import transparency
 from pipersr_build.runtime.backends import Backend, Choice, open_backend
 from pipersr_build.runtime.frames import HALO_KEY as HALO_KEY
 from pipersr_build.runtime.frames import declared_halo, enlargement
-from pipersr_build.runtime.frames import whole_or_half as whole_or_half
 from pipersr_build.runtime.recurrent import RecurrentUpscaler
 from pipersr_build.runtime.tiling import count_tiles, upscale_tiled
 from pipersr_build.scales import to_hr
@@ -108,9 +106,13 @@ class Upscaler:
             InputError: a Pillow image whose samples have no defined white, or a tile without room for the
                 halo that the network needs.
             ValueError: an array that is no picture.
+            TypeError: neither; a file's name, for example.
         """
         if isinstance(image, np.ndarray):
             return self.upscale(image)
+        if not isinstance(image, Image.Image):
+            what = f"expected a NumPy array or a Pillow image, got {type(image).__name__}"
+            raise TypeError(f"{what}; of a file: Image.open(name) of PIL")
         from pipersr_build.runtime.modes import from_image, to_image
 
         return to_image(self.upscale(from_image(image)))
@@ -168,7 +170,7 @@ class Upscaler:
             if self._what.state is not None:
                 raise self._locked(height, width)
             self._count(height, width)
-            return FrameSession(predict_rgb=self.upscale, height=height, width=width, scale=self.scale)
+            return FrameSession(predict_rgb=self._write, height=height, width=width, scale=self.scale)
         predict: Callable[[np.ndarray], np.ndarray] = self.run_tensor
         reset: Callable[[], None] | None = None
         if self._what.state is not None:
@@ -195,6 +197,9 @@ class Upscaler:
         """One frame of the locked size, 1, 3, H, W in [0, 1], through a video package; no frame before it."""
         result: np.ndarray = self.backend.run({self._what.source: tensor, **self._zeros})[self._what.result]
         return result
+
+    def _write(self, frame: np.ndarray, out: np.ndarray) -> None:
+        self.upscale(frame, out=out)
 
     def _run_image(self, tile: np.ndarray) -> np.ndarray:
         result: np.ndarray = self.backend.run({self._what.source: tile})[self._what.result]
@@ -250,38 +255,6 @@ def _zero_state(
     return {state[0]: np.zeros(declared.extents, dtypes.NUMPY[declared.dtype])}
 
 
-def package_upscaler(package: Package, semantics: Semantics = "fp16") -> Callable[[np.ndarray], np.ndarray]:
-    """The package, run by the MIL interpreter tile by tile, as a function between 8-bit pictures.
-
-    Raises:
-        InputError: the package does not take and return one square RGB image, does not upscale, or its
-            tile is too small for its halo.
-    """
-    source, result = _image_pair(package)
-    tile, scale = source.shape[0] or 0, package_scale(package)
-    margin = halo(package, tile)
-    interpreter = Interpreter(package, semantics=semantics)
-
-    def run(piece: np.ndarray) -> np.ndarray:
-        output: np.ndarray = interpreter.run({source.name: piece})[result.name]
-        return output
-
-    def upscale(rgb: np.ndarray) -> np.ndarray:
-        return upscale_tiled(rgb, run, tile=(tile, tile), halo=(margin, margin), scale=scale)
-
-    return upscale
-
-
-def package_scale(package: Package) -> float:
-    """How many times larger the package's output picture is than its input.
-
-    Raises:
-        InputError: as `package_upscaler`.
-    """
-    source, result = _image_pair(package)
-    return whole_or_half(source.shape[0] or 1, result.shape[0] or 0)
-
-
 def halo(package: Package, length: int) -> int:
     """The halo in LR pixels that the package says it needs; an eighth of the tile where it says nothing.
 
@@ -299,22 +272,3 @@ def halo(package: Package, length: int) -> int:
             what, where=package.path, fix=f"use a package with a tile of at least {2 * halo + 1} pixels"
         )
     return halo
-
-
-def _image_pair(package: Package) -> tuple[Feature, Feature]:
-    interface = package.interface
-    images = [*interface.inputs, *interface.outputs]
-    if len(images) != 2 or any(feature.kind != "image" or feature.shape[-1] != 3 for feature in images):
-        raise InputError(
-            "the package does not take and return one RGB image",
-            where=package.path,
-            fix="use an image package (image_128.mlpackage)",
-        )
-    source, result = images
-    (height, width, _), (out_height, out_width, _) = source.shape, result.shape
-    if height != width or not height or out_height != out_width or not whole_or_half(height, out_height or 0):
-        raise InputError(
-            f"the package's tile {source.shape} -> {result.shape} is not a square upscaling",
-            where=package.path,
-        )
-    return source, result

@@ -8,6 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse
+from starlette.exceptions import HTTPException
 
 from pipersr_build import __version__
 from pipersr_build.config_serve import ServeConfig
@@ -21,6 +22,7 @@ from pipersr_build.service.state import State, make_state, state_of
 from pipersr_build.service.workplace import default_folder, workplace
 
 _PURGE_EVERY = 15.0  # seconds
+_CALLS = 64  # that may be under way besides the pictures that wait
 
 
 def create_app(settings: ServeConfig, engine: Engine, token: str | None = None) -> FastAPI:
@@ -50,9 +52,9 @@ def create_app(settings: ServeConfig, engine: Engine, token: str | None = None) 
         openapi_url="/v1/openapi.json",
         docs_url=None,  # these two fetch scripts from the net
         redoc_url=None,
-        exception_handlers={Refusal: answer, BuildError: answer, Exception: answer},
+        exception_handlers=dict.fromkeys((Refusal, BuildError, HTTPException, Exception), answer),
     )
-    app.add_middleware(Guard, hosts=settings.hosts, token=token)
+    app.add_middleware(Guard, hosts=settings.hosts, token=token, calls=_CALLS + settings.queue)
     app.include_router(pictures.router)
     app.include_router(videos.router)
     app.include_router(stream.router)

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pipersr_build.service.refusals import Refusal
+from pipersr_build.service.refusals import Refusal, answer_of
 
 OPEN_PATHS = ("/", "/health")  # hold no secret: the page itself asks for the token
 _BEARER = "bearer."  # of a web socket's subprotocol: browsers can set no other header on one
@@ -27,16 +26,22 @@ _HEADERS = [
 
 
 class Guard:
-    """Refuses calls under foreign names, from foreign pages and without the token.
+    """Refuses calls under foreign names, from foreign pages and without the token, and too many at once.
+
+    What it refuses does not count, so that nobody without the token can keep others out.
 
     Args:
         app: what is guarded.
         hosts: names that clients may call it by, besides localhost and addresses.
         token: that clients must show; None: none is asked for.
+        calls: that may be under way at once.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Sequence[str] = (), token: str | None = None) -> None:
-        self.app, self.token = app, token
+    def __init__(
+        self, app: ASGIApp, hosts: Sequence[str] = (), token: str | None = None, calls: int = 64
+    ) -> None:
+        self.app, self.token, self.calls = app, token, calls
+        self._under_way = 0
         self.hosts = {"localhost", *(name.lower() for name in hosts)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,15 +49,18 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        refusal = self.refusal(Headers(scope=scope), scope["path"])
+        refusal = self.refusal(Headers(scope=scope), scope["path"]) or self._full()
         if refusal is None:
-            await self.app(scope, receive, _with_headers(send))
+            self._under_way += 1
+            try:
+                await self.app(scope, receive, _with_headers(send))
+            finally:
+                self._under_way -= 1
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": refusal.what})
         else:
-            headers = {**refusal.headers, "Connection": "close"}
-            await JSONResponse(refusal.body, refusal.status, headers)(scope, receive, send)
+            await answer_of(refusal)(scope, receive, send)
 
     def refusal(self, headers: Headers, path: str) -> Refusal | None:
         """Why the call is refused; None if it is let through."""
@@ -67,6 +75,11 @@ class Guard:
             fix = "send the header Authorization: Bearer TOKEN"
             return Refusal(401, "the token is missing or wrong", fix, {"WWW-Authenticate": "Bearer"})
         return None
+
+    def _full(self) -> Refusal | None:
+        if self._under_way < self.calls:
+            return None
+        return Refusal(503, "too many calls are under way", "try again later", {"Retry-After": "5"})
 
     def _known(self, host: str) -> bool:
         """An address cannot be rebound, so only names are held against the list."""

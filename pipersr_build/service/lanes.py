@@ -1,6 +1,7 @@
 """Who works when: lanes of jobs that run one at a time, in threads that stop when nobody waits for them."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -59,10 +60,38 @@ async def in_thread(work: Callable[[threading.Event], Result]) -> Result:
         return await asyncio.shield(job)
     except asyncio.CancelledError:
         stop.set()
-        await asyncio.wait({job})
-        if not job.cancelled():
-            job.exception()  # looked at: nobody is left to hear of it
+        await ended(job)
+        _look_at(job)
         raise
+
+
+async def ended(job: "asyncio.Future[Any]") -> None:
+    """Wait until `job` is over, however often the waiting is cancelled."""
+    while not job.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.wait({job})
+
+
+async def apart(work: Coroutine[Any, Any, Result]) -> Result:
+    """Await `work` in a task of its own, which is cancelled once when the waiting is cancelled.
+
+    Its end is not awaited then. That is for callers inside a scope of anyio's: such a scope cancels again
+    and again whoever waits in it, so what is inside cannot wait for a thread's end, and must not let go of
+    a lock before that end either.
+    """
+    job = asyncio.ensure_future(work)
+    job.add_done_callback(_look_at)
+    try:
+        await asyncio.wait({job})
+    except asyncio.CancelledError:
+        job.cancel()
+        raise
+    return job.result()
+
+
+def _look_at(job: "asyncio.Future[Any]") -> None:
+    if not job.cancelled():
+        job.exception()  # nobody is left to hear of it
 
 
 async def within(seconds: float, work: Awaitable[Result], what: str) -> Result:
@@ -94,7 +123,7 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, Result]) -
         left.cancel()
         if not job.done():
             job.cancel()
-            await asyncio.wait({job})
+            await ended(job)
 
 
 async def _left(request: Request) -> None:

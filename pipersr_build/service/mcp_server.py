@@ -6,7 +6,7 @@ import binascii
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -17,7 +17,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ImageContent, TextContent
 from pydantic import Field
 
-from pipersr_build import __version__
+from pipersr_build import __version__, files
 from pipersr_build.config_serve import ServeConfig
 from pipersr_build.errors import BuildError
 from pipersr_build.service import lanes
@@ -30,6 +30,7 @@ from pipersr_build.service.workplace import job_folder
 Result = TypeVar("Result")
 _INSTRUCTIONS = "Enlarges pictures and videos with a super-resolution network, on this machine."
 _TELL_EVERY = 0.25  # seconds between two notifications
+_THERE = "{} is there already; give another output, or overwrite=true"
 
 
 def make_mcp_server(settings: ServeConfig, engine: Engine, place: Path) -> MCPServer[Any]:
@@ -69,7 +70,7 @@ class _Tools:
             with job_folder(self._place) as folder:
                 source, target = folder / "upload", folder / "result.png"
                 source.write_bytes(_decoded(image, settings.image_mib))
-                check_picture(source, factor=engine.scale**passes, side=settings.image_side)
+                check_picture(source, scale=engine.scale, passes=passes, side=settings.image_side)
                 notes = engine.picture(source, target, passes=passes, told=told, stop=stop)
                 return target.read_bytes(), notes
 
@@ -93,9 +94,11 @@ class _Tools:
         side = self._settings.video_side
 
         def work(told: Told, stop: threading.Event) -> dict[str, Any]:
+            _check_paths(source, target, overwrite=overwrite)  # again: another call may have written it
             check_video(source)
-            with _removed_if_stopped(target, stop):
-                done = self._engine.video(source, target, side=side, told=told, stop=stop)
+            with files.staging(target.parent) as stage:
+                done = self._engine.video(source, stage / target.name, side=side, told=told, stop=stop)
+                _put_in_place(stage / target.name, target, overwrite=overwrite, stop=stop)
             return {"path": str(target.absolute()), **asdict(done)}
 
         done = await self._run(context, work, self._settings.video_seconds, "the video")
@@ -122,11 +125,15 @@ class _Tools:
         what: str,
     ) -> Result:
         """Wait for the turn, run the work in a thread, tell of it, and turn its errors into answers."""
-        try:
+        progress = _Progress(context)
+
+        async def in_turn() -> Result:
             async with self._turn:
-                progress = _Progress(context)
                 job = lanes.in_thread(lambda stop: work(progress.tell, stop))
-                return await progress.while_running(lanes.within(seconds, job, what))
+                return await lanes.within(seconds, job, what)
+
+        try:
+            return await progress.while_running(lanes.apart(in_turn()))
         except (Refusal, BuildError, OSError) as error:
             refusal = from_error(error)
             raise ToolError(
@@ -200,15 +207,18 @@ def _check_paths(source: Path, target: Path, *, overwrite: bool) -> None:
     if not target.parent.is_dir():
         raise ToolError(f"there is no folder {target.parent}")
     if target.exists() and not (overwrite and target.is_file()):
-        raise ToolError(f"{target} is there already; give another output, or overwrite=true")
+        raise ToolError(_THERE.format(target))
 
 
-@contextlib.contextmanager
-def _removed_if_stopped(target: Path, stop: threading.Event) -> Iterator[None]:
-    """A client that cancels does not expect a part of a video where there was none."""
-    there = target.exists()
-    try:
-        yield
-    finally:
-        if stop.is_set() and not there:
-            target.unlink(missing_ok=True)
+def _put_in_place(written: Path, target: Path, *, overwrite: bool, stop: threading.Event) -> None:
+    """Move the finished video to where it was wanted. A video that was stopped is only a part of one.
+
+    Raises:
+        Refusal: 499, nobody waits for it any more; whatever is at `target` stays.
+        ToolError: a file has come there meanwhile that may not be replaced.
+    """
+    if stop.is_set():
+        raise Refusal(499, "the video was stopped")
+    if target.exists() and not overwrite:
+        raise ToolError(_THERE.format(target))
+    files.replace(written, target)

@@ -73,8 +73,8 @@ async def _in_turn(
     passes = _PASSES.get(upload.fields.get("passes", "1"))
     if passes is None:
         raise Refusal(400, "passes must be 1 or 2")
-    factor = state.engine.scale**passes
-    await asyncio.to_thread(check_picture, upload.path, factor=factor, side=state.settings.image_side)
+    scale, side = state.engine.scale, state.settings.image_side
+    await asyncio.to_thread(check_picture, upload.path, scale=scale, passes=passes, side=side)
 
     def work(stop: threading.Event) -> tuple[str, ...]:
         return state.engine.picture(upload.path, target, passes=passes, told=job.work, stop=stop)

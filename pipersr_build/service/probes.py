@@ -4,6 +4,7 @@ from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
+from pipersr_build.runtime.upscale_picture import enlarged
 from pipersr_build.service.refusals import Refusal
 
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP")
@@ -12,31 +13,32 @@ _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # that a MP
 _MPEG_PS = b"\x00\x00\x01\xba"
 
 
-def check_picture(path: Path, *, factor: float, side: int) -> None:
+def check_picture(path: Path, *, scale: float, passes: int, side: int) -> None:
     """Refuse what is no picture and what is too large, from the file's first bytes; nothing is decoded.
 
     Args:
         path: the upload.
-        factor: by which it will be enlarged, over all passes.
+        scale: by which one pass enlarges it.
+        passes: that there will be.
         side: pixels that it may be wide or high, before and after.
 
     Raises:
         Refusal: 413 or 415.
     """
     width, height = _picture_size(path)
-    check_size(width, height, factor=factor, side=side, kind="picture")
+    check_size(width, height, scale=scale, passes=passes, side=side, kind="picture")
 
 
-def check_size(width: int, height: int, *, factor: float, side: int, kind: str) -> None:
-    """Refuse a size that is above `side` pixels once it is enlarged by `factor`.
+def check_size(width: int, height: int, *, scale: float, passes: int = 1, side: int, kind: str) -> None:
+    """Refuse a size that is above `side` pixels once it is enlarged.
 
     Raises:
         Refusal: 413, saying both sizes.
     """
-    wide, high = round(width * factor), round(height * factor)
+    wide, high = (enlarged(length, scale, passes) for length in (width, height))
     if max(wide, high) > side:
         what = f"a {kind} of {width}x{height} would become {wide}x{high}; at most {side}x{side} is allowed"
-        raise Refusal(413, what, f"send one of at most {int(side / factor)} pixels either way")
+        raise Refusal(413, what, f"send one of at most {int(side / scale**passes)} pixels either way")
 
 
 def _picture_size(path: Path) -> tuple[int, int]:

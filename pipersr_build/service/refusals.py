@@ -8,12 +8,14 @@ from collections.abc import Mapping
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from pipersr_build.errors import BuildError, InputError, MachineError
 
-_LINGER_BYTES = 4 * 2**20  # of an upload nobody wants, read so that the client gets to see the answer
-_LINGER_SECONDS = 1.0
+_LINGER_BYTES = 256 * 2**20  # of an upload nobody wants, read so that the client gets to see the answer
+_LINGER_BYTES_413 = 4 * 2**20  # of one that is too large anyway
+_LINGER_SECONDS = 5.0
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 BODY_READ = "pipersr_build.body_read"  # in the scope of a request all of whose body has come
 log = logging.getLogger(__name__)
@@ -48,6 +50,9 @@ def from_error(error: Exception) -> Refusal:
     """
     if isinstance(error, Refusal):
         return error
+    if isinstance(error, HTTPException):  # the router's: no such path, another method
+        fix = "GET /v1/openapi.json tells the paths and their methods"
+        return Refusal(error.status_code, error.detail.lower(), fix, error.headers)
     if isinstance(error.__cause__ or error, OSError) and _number(error) in _DISK_FULL:
         return Refusal(507, "the server's disk is full")
     if isinstance(error, InputError):
@@ -67,15 +72,19 @@ def _number(error: Exception) -> int | None:
 
 async def answer(_request: Request, error: Exception) -> JSONResponse:
     """The response for an error; the exception handler of the application."""
-    refusal = from_error(error)
+    return answer_of(from_error(error))
+
+
+def answer_of(refusal: Refusal) -> JSONResponse:
+    """The response for a refusal."""
     return LingeringResponse(refusal.body, refusal.status, {**refusal.headers, "Connection": "close"})
 
 
 class LingeringResponse(JSONResponse):
-    """Answers, then reads a little of what the client is still sending, then closes.
+    """Answers, then reads for a while what the client is still sending, then closes.
 
     A connection that is closed while the other side sends is reset, and a reset can take the answer
-    with it. What is read is thrown away, and no more than 4 MiB of it.
+    with it. What is read is thrown away. A client that waits to be asked for the body is not asked.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,12 +95,11 @@ class LingeringResponse(JSONResponse):
         if scope["method"] == "POST" and not scope.get(BODY_READ):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LINGER_SECONDS):
-                    await _read_away(receive)
+                    await _read_away(receive, _LINGER_BYTES_413 if self.status_code == 413 else _LINGER_BYTES)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _read_away(receive: Receive) -> None:
-    left = _LINGER_BYTES
+async def _read_away(receive: Receive, left: int) -> None:
     while left > 0:
         message = await receive()
         left -= len(message.get("body", b""))

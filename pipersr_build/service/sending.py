@@ -10,7 +10,9 @@ from starlette.types import Receive, Scope, Send
 
 
 class PassingFile(FileResponse):
-    """Sends a file, then calls `after`, whether the client took all of it or left.
+    """Sends a file, whole, then calls `after`, whether the client took all of it or left.
+
+    A wish for a range is not heard, since the rest could never be fetched (RFC 9110, 14.2 allows it).
 
     Args:
         path: of the file.
@@ -20,13 +22,14 @@ class PassingFile(FileResponse):
     """
 
     def __init__(self, path: Path, media_type: str, name: str, after: Callable[[], None]) -> None:
-        super().__init__(path, media_type=media_type, filename=name)
+        super().__init__(path, media_type=media_type, filename=name, headers={"Accept-Ranges": "none"})
         self._after = after
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it as the ASGI protocol has it."""
         try:
-            await super().__call__(scope, receive, send)
+            headers = [pair for pair in scope["headers"] if pair[0] != b"range"]
+            await super().__call__({**scope, "headers": headers}, receive, send)
         finally:
             self._after()
 

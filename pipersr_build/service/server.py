@@ -9,10 +9,10 @@ from fastapi import FastAPI
 
 from pipersr_build.config_serve import ServeConfig, address
 from pipersr_build.errors import InputError
+from pipersr_build.service.connections import connections
 
 TOKEN_VARIABLE = "PIPERSR_BUILD_TOKEN"
 _TOKEN_LENGTH = 16  # characters at least; it may be guessed at from the net
-_CONNECTIONS = 64
 _CLOSING_SECONDS = 5  # that clients have to end when the server is told to
 
 
@@ -78,11 +78,10 @@ def make_server(app: FastAPI, serve: ServeConfig) -> uvicorn.Server:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # nothing here depends on who the client says it is
-        ws="websockets-sansio",
+        **connections(serve.idle_seconds),
         ws_max_size=min(3 * serve.video_side**2, 2**30) + 1024,
         ws_per_message_deflate=False,  # frames do not shrink, and a small message could become a huge one
         ws_max_queue=2,
-        limit_concurrency=_CONNECTIONS,
         timeout_graceful_shutdown=_CLOSING_SECONDS,
     )
     return uvicorn.Server(config)

@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import threading
+from collections.abc import Awaitable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from PIL import Image, UnidentifiedImageError
 
+from pipersr_build.scales import to_hr
 from pipersr_build.service import lanes
 from pipersr_build.service.engine import Session
 from pipersr_build.service.probes import check_size
@@ -26,7 +28,9 @@ from pipersr_build.service.state import State, state_of
 
 router = APIRouter()
 PROTOCOL = "pipersr.v1"
+_GOODBYE_SECONDS = 5.0  # that a client has to take the reason for the end
 _FORMATS = ("rgb8", "png")
+_WISH_LENGTH = 1000  # characters of the first message, at most
 _CLOSE = {429: 1013, 413: 1009, 408: 1001, 504: 1011, 500: 1011}  # RFC 6455; 1008 for any other refusal
 
 
@@ -45,6 +49,8 @@ class Wish:
         Raises:
             Refusal: 400, it is not what it should be.
         """
+        if len(text) > _WISH_LENGTH:  # the parser would hold up everybody
+            raise _malformed()
         try:
             said = json.loads(text)
             wish = cls(said["height"], said["width"], said.get("format", "rgb8"))
@@ -74,23 +80,26 @@ async def stream(socket: WebSocket) -> None:
         pass
     except Exception as error:
         refusal = from_error(error)
-        with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # the client may have gone by now
-            await socket.send_json(refusal.body | {"status": refusal.status})
-            await socket.close(_CLOSE.get(refusal.status, 1008))
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError, TimeoutError):  # it may have gone by now
+            async with asyncio.timeout(_GOODBYE_SECONDS):
+                await socket.send_json(refusal.body | {"status": refusal.status})
+                await socket.close(_CLOSE.get(refusal.status, 1008))
 
 
 async def _converse(state: State, socket: WebSocket) -> None:
     first = await _next(socket, state.settings.idle_seconds)
     wish = Wish.parse(first.get("text") or "")
     scale, side = state.engine.scale, state.settings.video_side
-    check_size(wish.width, wish.height, factor=scale, side=side, kind="frame")
+    check_size(wish.width, wish.height, scale=scale, side=side, kind="frame")
     opened = await asyncio.to_thread(_open, state, wish)
     try:
-        size = {"width": round(wish.width * scale), "height": round(wish.height * scale)}
-        await socket.send_json({"ready": True, **size, "scale": scale, "format": wish.format})
+        size = {"width": to_hr(wish.width, scale), "height": to_hr(wish.height, scale)}
+        ready = {"ready": True, **size, "scale": scale, "format": wish.format}
+        await _taken(socket.send_json(ready), state.settings.idle_seconds)
         while True:
             message = await _next(socket, state.settings.idle_seconds)
-            await socket.send_bytes(await _upscaled(state, wish, opened[1], message.get("bytes")))
+            frame = await _upscaled(state, wish, opened[1], message.get("bytes"))
+            await _taken(socket.send_bytes(frame), state.settings.idle_seconds)
     finally:
         await asyncio.to_thread(opened[0].__exit__, None, None, None)
 
@@ -116,6 +125,19 @@ async def _next(socket: WebSocket, seconds: float) -> dict[str, Any]:
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code") or 1005)
     return message
+
+
+async def _taken(sending: Awaitable[None], seconds: float) -> None:
+    """Send what is to be sent; it has to wait while the client does not take what was sent before.
+
+    Raises:
+        Refusal: 408, it took nothing in time.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            await sending
+    except TimeoutError as error:
+        raise Refusal(408, f"no frame was taken for {seconds:g} s") from error
 
 
 async def _upscaled(state: State, wish: Wish, session: Session, data: bytes | None) -> bytes:

@@ -38,9 +38,8 @@ async def upscale(request: Request) -> Response:
     """Upscale a video (the form's field `file`); the answer is a stream of server-sent events.
 
     `progress` {done, total, per_second, seconds_left}; at the end `done` {url, frames, skipped, seconds,
-    notes, bytes,
-    keep_seconds} or `error` {error, fix}. While one runs, a second is answered 429. The work stops
-    when the client leaves.
+    notes, bytes, keep_seconds} or `error` {error, fix, status}. While one runs, a second is answered 429.
+    The work stops when the client leaves.
     """
     state = state_of(request)
     async with AsyncExitStack() as stack:
@@ -83,7 +82,7 @@ class _Events(StreamingResponse):
                 await super().__call__(scope, receive, send)
             finally:
                 job.cancel()
-                await asyncio.wait({job})
+                await lanes.ended(job)
 
     async def _told(self, job: "asyncio.Future[VideoDone]", bulletin: "_Bulletin") -> AsyncIterator[str]:
         yield ": the work begins\n\n"

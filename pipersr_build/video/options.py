@@ -18,7 +18,7 @@ class VideoOptions:
     """Settings of the video that is written, and what to do about a source that is damaged."""
 
     codec: str = "h264"  # h264, hevc, vp9, av1
-    crf: int | None = None  # quality, lower is better: 0 to 51 (vp9, av1: 63); none: the codec's usual
+    crf: int | None = None  # quality, lower is better: 0 (h264: 1) to 51 (vp9, av1: 63); none: the usual one
     preset: str = "medium"  # ultrafast … veryslow: time against size
     container: str = "mp4"  # mp4, mov, mkv, webm: where no file name says it
     limit: int = LIMIT  # largest width and height that may come out, in pixels
@@ -40,8 +40,9 @@ def check(options: VideoOptions, prefix: str = "upscale.video") -> None:
     _choice(f"{prefix}.container", options.container, CONTAINERS)
     _choice(f"{prefix}.errors", options.errors, ERRORS)
     largest = LARGEST_CRF if options.codec in ("vp9", "av1") else 51
-    if options.crf is not None and not 0 <= options.crf <= largest:
-        raise _bad(f"{prefix}.crf", options.crf, f"{options.codec} takes 0 (best) to {largest}")
+    least = 1 if options.codec == "h264" else 0  # its 0 is a lossless profile, which few players know
+    if options.crf is not None and not least <= options.crf <= largest:
+        raise _bad(f"{prefix}.crf", options.crf, f"{options.codec} takes {least} (best) to {largest}")
     if options.limit < _LEAST_LIMIT:
         raise _bad(f"{prefix}.limit", options.limit, f"it must be at least {_LEAST_LIMIT} pixels")
 

@@ -20,14 +20,19 @@ from pipersr_build.video.colours import Colours, Decoding, colours_of
 from pipersr_build.video.copying import AnyPacket
 
 USUAL_RATE = Fraction(25)  # frames per second, where nothing is said
-# The format is told from the contents, and playlists could name other files and addresses
-_PLAYLISTS = {"concat", "concatf", "dash", "hls", "imf", "lavfi", "libopenmpt", "rtsp", "sdp", "vapoursynth"}
-_ONLY_THIS_FILE = {
-    "protocol_whitelist": "file",
-    "format_whitelist": ",".join(sorted(av.formats_available - _PLAYLISTS)),
-}
+# The format is told from the contents. FFmpeg would also play text files as a terminal does, pictures, and
+# playlists, which could name other files and addresses; only what films come in is read.
+_FILMS = ("mov", "matroska", "avi", "mpegts", "mpeg", "asf", "flv", "ogg", "mxf", "gxf", "nut", "wtv", "rm",
+          "dv", "gif", "yuv4mpegpipe")  # fmt: skip
+_STREAMS = ("ivf", "h264", "hevc", "vvc", "obu", "m4v", "mpegvideo")  # video alone, without a container
+_ONLY_FILMS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FILMS + _STREAMS)}
+_STILLS = ("heic", "heix", "heim", "heis", "mif1", "avif")  # brands of pictures in a film's container
 _MATRIX = "DISPLAYMATRIX"
 _CLOCKS = ("mpegts", "mpeg")  # whose clock starts anywhere: begins at zero in what is written
+# Which write down how long they are; of others FFmpeg estimates it from what is there
+_PROMISING = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "asf", "flv", "mxf")
+# What headers are off by: at least and at most so many seconds, and a share of the length
+_LEAST, _MOST, _SHARE = Fraction(1, 10), Fraction(1), Fraction(1, 100)
 
 
 @dataclass(frozen=True)
@@ -110,9 +115,12 @@ class VideoReader:
         self._facts: Facts | None = None
         self._last: int | None = None
         self._next = 0
-        self._end = Fraction(0)
+        self._begin: Fraction | None = None  # of the video's packets …
+        self._end = self._whole_end = Fraction(0)  # … their end, and that of all packets
         self._shift = _shift(self.container)
-        self._clock: Fraction | None = None  # where the video's next packet should begin
+        self._may_go_back = 0 if self.container.format.name in _CLOCKS else 1  # seconds, of a damaged file
+        self._dts: Fraction | None = None  # of the video's last packet
+        self._clock = Fraction(0)  # where the video's next packet should begin
 
     def close(self) -> None:
         """Let go of the file."""
@@ -173,9 +181,7 @@ class VideoReader:
         """All packets; a file that breaks off ends there, and what the decoder still holds comes out."""
         try:
             for packet in self.container.demux():
-                if packet.pts is not None:
-                    end = (packet.pts + (packet.duration or 0)) * packet.time_base
-                    self._end = max(self._end, end)
+                self._reach(packet)
                 yield self._at_zero(packet)
             self._check_end()
         except av.FFmpegError as error:
@@ -187,12 +193,40 @@ class VideoReader:
         packet.stream, packet.time_base = self.stream, self.stream.time_base or Fraction(1, av.time_base)
         yield packet
 
+    def _reach(self, packet: AnyPacket) -> None:
+        """Note where the packet ends."""
+        time = packet.dts if packet.pts is None else packet.pts
+        if time is None or not packet.time_base:
+            return
+        start, end = time * packet.time_base, (time + (packet.duration or 0)) * packet.time_base
+        self._whole_end = max(self._whole_end, end)
+        if packet.stream is self.stream:
+            self._begin = start if self._begin is None else min(self._begin, start)
+            self._end = max(self._end, end)
+
     def _check_end(self) -> None:
-        """Whether the file holds as much as its header promises; some headers only estimate."""
-        promised = Fraction(self.container.duration or 0, av.time_base)
-        reached = self._end - Fraction(self.container.start_time or 0, av.time_base)
-        if not self.tally.truncated and reached < promised * Fraction(99, 100) - Fraction(3, 10):
+        """Whether the file holds as much as its header promises.
+
+        Where that says how many frames there are, the video's own length is exact. Else it is that of
+        the longest stream, and in some files an estimate.
+        """
+        if self.tally.truncated or self.container.format.name not in _PROMISING:
+            return
+        slack = 2 * self._usual
+        if self.stream.frames and self.stream.duration and self.stream.time_base:
+            promised = self.stream.duration * self.stream.time_base
+            reached = self._end - (self._begin or 0)
+        else:
+            promised = Fraction(self.container.duration or 0, av.time_base)
+            reached = self._whole_end - Fraction(self.container.start_time or 0, av.time_base)
+            slack = max(slack, _LEAST, min(promised * _SHARE, _MOST))
+        if reached < promised - slack:
             self._break_off(f"it ends at {float(reached):.2f} s of {float(promised):.2f} s")
+
+    @property
+    def _usual(self) -> Fraction:
+        """How long a frame is shown, in seconds, on average."""
+        return 1 / (self.stream.average_rate or USUAL_RATE)
 
     def _break_off(self, why: str) -> None:
         self.tally.truncated = True
@@ -232,12 +266,11 @@ class VideoReader:
 
     def _moment(self, frame: av.VideoFrame) -> Moment:
         """Its time in the stream's time base; one that is missing or not later is put right behind."""
-        rate = self.stream.average_rate or USUAL_RATE
         pts = self._next if frame.pts is None else frame.pts
         if self._last is not None and pts <= self._last:
             pts = self._last + 1
         self._last = pts
-        usual = max(1, round(1 / (rate * self.facts.time_base)))
+        usual = max(1, round(self._usual / self.facts.time_base))
         self._next = pts + (frame.duration or usual)
         return Moment(pts, frame.duration or usual)
 
@@ -245,9 +278,10 @@ class VideoReader:
         """The packet on a clock that begins at zero and never jumps back."""
         if packet.stream is self.stream and packet.dts is not None:
             now = packet.dts * packet.time_base
-            if self._clock is not None and now < self._clock - 1:  # parts of films, joined
+            if self._dts is not None and now < self._dts - self._may_go_back:  # parts of films, joined
                 self._shift += now - self._clock
-            self._clock = now + (packet.duration or 0) * packet.time_base
+            self._dts = now
+            self._clock = now + (packet.duration * packet.time_base if packet.duration else self._usual)
         if self._shift and packet.time_base:
             ticks = round(self._shift / packet.time_base)
             packet.dts = None if packet.dts is None else packet.dts - ticks
@@ -281,18 +315,25 @@ def open_input(path: Path) -> InputContainer:
     """Open a media file.
 
     Raises:
-        InputError: it is not there, not readable or no media file.
+        InputError: it is not there, not readable, no film, or a still picture of a kind that films use.
     """
     if not path.is_file():
         raise InputError("no such file" if not path.exists() else "not a file", where=path)
-    try:
-        return av.open(str(path.resolve()), options=_ONLY_THIS_FILE)
+    try:  # tags of old files are in no encoding that is known: what is not UTF-8 becomes U+FFFD
+        container = av.open(str(path.resolve()), options=_ONLY_FILMS, metadata_errors="replace")
     except av.FFmpegError as error:
         what = "it cannot be opened as a video" if path.stat().st_size else "the file is empty"
         fix = "give a whole video file; an MP4 that was cut off while it was written has no index and is lost"
-        raise InputError(f"{what} ({error.strerror})", where=path, fix=fix) from error
+        refused = isinstance(error, av.ArgumentError)  # by the list of formats above
+        why = "it is no film of a kind that is read here" if refused else error.strerror
+        raise InputError(f"{what} ({why})", where=path, fix=fix) from error
     except OSError as error:
         raise InputError(f"it cannot be read ({error.strerror})", where=path) from error
+    if container.metadata.get("major_brand") in _STILLS:
+        container.close()
+        raise InputError("it is a still picture of a kind that is not read", where=path,
+                         fix="save it as PNG or JPEG")  # fmt: skip
+    return container
 
 
 def display_matrix(frame: av.VideoFrame) -> tuple[int, ...] | None:

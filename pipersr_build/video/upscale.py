@@ -45,18 +45,20 @@ def upscale_video(
     options: VideoOptions,
     progress: Tell | None = None,
     cancelled: threading.Event | None = None,
+    partial: Path | None = None,
 ) -> VideoReport:
     """Upscale a video; audio, subtitles, timing, rotation, colour tags and titles go along.
 
     Args:
         source: a file of any container and codec that PyAV reads.
-        target: what to write; its ending says the container. It appears when it is whole, or when it was
-            cancelled: then it ends early and plays.
+        target: what to write; its ending says the container. It appears when it is whole.
         choose: gives the session for frames of (height, width); it is closed here.
         scale: what the session enlarges by.
         options: of the encoder, the largest size, and what to do about corrupt frames.
         progress: called after every frame.
         cancelled: when set, no further frame is begun; those begun are written and the file is finished.
+        partial: where a cancelled video goes, in the folder of `target`; it plays and ends early. A whole one
+            removes it. None: to `target` too.
 
     Raises:
         InputError: the source or the target cannot be used, the output would be larger than
@@ -82,7 +84,10 @@ def upscale_video(
         job = _Job(reader, session, scale, options, cancelled or threading.Event(), progress, began)
         frames = job.run(first, items, stage / target.name, target)
         if frames:
-            files.replace(stage / target.name, target)
+            report = job.report()
+            files.replace(stage / target.name, target if report.complete else partial or target)
+            if report.complete and partial is not None:
+                partial.unlink(missing_ok=True)
         return job.report()
 
 
@@ -92,9 +97,11 @@ def check_target(source: Path, target: Path, options: VideoOptions) -> None:
     Raises:
         InputError: the ending names no container of ours, or one that cannot hold the codec; or the
             target is the source.
+        MachineError: there is no encoder.
     """
     encoders.check_container(options.codec, target.suffix.lower().lstrip("."), target)
     container_format(target)
+    encoders.find(options.codec)
     if target.exists() and source.exists() and target.samefile(source):
         raise InputError("the output would replace the source", where=target, fix="choose another name")
     if target.is_dir():

@@ -27,10 +27,11 @@ _PREFIXES = ("module.", "_orig_mod.", "netG.", "net_g.", "generator.")
 def read(path: Path) -> Tensors:
     """The network's tensors in a file, by the names that its architecture gives them, as float32.
 
-    Integer tensors stay as they are.
+    Integer tensors stay as they are; they are counters and indices, not weights.
 
     Raises:
-        InputError: not a file of weights, one that holds code, a damaged one, or NaN or infinite values.
+        InputError: not a file of weights, one that holds code, a damaged one, a tensor that is no plain array
+            of real numbers, kernels in whole numbers, or NaN or infinite values.
     """
     if path.suffix.lower() == ".onnx":
         raise InputError(
@@ -43,9 +44,7 @@ def read(path: Path) -> Tensors:
             fix=f"give a file of one of the kinds {', '.join(SUFFIXES)}",
         )
     content = _safetensors(path) if path.suffix.lower() == ".safetensors" else _pickle(path)
-    tensors = unwrap(content, path)
-    _check_finite(tensors, path)
-    return {name: _single(tensor) for name, tensor in tensors.items()}
+    return {name: _single(name, tensor, path) for name, tensor in unwrap(content, path).items()}
 
 
 def stored_as(path: Path) -> str:
@@ -89,7 +88,7 @@ def _without_prefixes(tensors: Tensors) -> Tensors:
 def _safetensors(path: Path) -> Tensors:
     try:
         return load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError) as error:  # KeyError: an element type of its own
         raise InputError(f"not a readable safetensors file ({error})", where=path, fix=_AGAIN) from error
 
 
@@ -119,13 +118,30 @@ _AGAIN = "download it again, and compare its size with the original's"
 def _not_plain(error: Exception, path: Path) -> InputError:
     """The refusal of a pickle, by what stands in it."""
     named = re.search(r"(?:GLOBAL|[Uu]nsupported (?:global|class):?(?: GLOBAL)?)\s+`?([\w.]+)", str(error))
-    if named is None:
-        return InputError(f"the file is no readable pickle ({_line(error)})", where=path, fix=_AGAIN)
-    return InputError(
-        f"the file holds code, which would run when it is loaded: {named[1]}",
-        where=path,
-        fix="give weights as .safetensors, or a .pth with the network's state dict alone",
-    )
+    if named is not None:
+        what = f"the file holds code, which would run when it is loaded: {named[1]}"
+    elif _start(path).startswith(_STARTS):
+        what = f"the file is a pickle that cannot be read safely ({_reason(error)})"
+    else:  # a page or a pointer that was saved in its place
+        return InputError(f"the file is no PyTorch file ({_reason(error)})", where=path, fix=_AGAIN)
+    fix = "give weights as .safetensors, or a .pth with the network's state dict alone"
+    return InputError(what, where=path, fix=fix)
+
+
+_STARTS = (b"PK", b"\x80", b"(", b"c")  # of an archive, of a pickle, and of one in the oldest protocols
+_BEFORE_REASON = "WeightsUnpickler error:"
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(2)
+
+
+def _reason(error: Exception) -> str:
+    """What stopped torch's restricted reader, without its advice to read the file in another way."""
+    _, found, reason = str(error).partition(_BEFORE_REASON)
+    lines = reason.strip().splitlines() if found else []
+    return lines[0][:160] if lines else "it is not what torch.save writes"
 
 
 def _line(error: Exception) -> str:
@@ -134,14 +150,49 @@ def _line(error: Exception) -> str:
     return lines[0][:160]
 
 
-def _check_finite(tensors: Tensors, path: Path) -> None:
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise InputError(
-                f"tensor {name} holds NaN or infinite values", where=path, fix="give other weights"
-            )
-
-
-def _single(tensor: Tensor) -> Tensor:
+def _single(name: str, tensor: Tensor, path: Path) -> Tensor:
+    """A tensor as float32, an integer one as it is; refused where it is no weights."""
+    reason = _no_array(tensor) or _whole_weights(name, tensor)
+    if reason:
+        raise InputError(f"tensor {name} {reason}", where=path, fix=_PLAIN)
     plain = tensor.detach()
-    return plain.float() if plain.is_floating_point() else plain
+    if not plain.is_floating_point():
+        return plain
+    try:
+        single = plain.float()
+    except (RuntimeError, NotImplementedError) as error:  # packed types, of which torch knows the name alone
+        raise InputError(
+            f"tensor {name} is {_kind(tensor)}, which cannot be read", where=path, fix=_PLAIN
+        ) from error
+    if not torch.isfinite(single).all():  # as float32: some types of 8 bits have no such test of their own
+        raise InputError(f"tensor {name} holds NaN or infinite values", where=path, fix="give other weights")
+    return single
+
+
+_PLAIN = "give the weights as plain float32 or float16 tensors"
+
+
+def _no_array(tensor: Tensor) -> str:
+    """Why a tensor is no plain array of real numbers; empty if it is one."""
+    if tensor.is_meta:
+        return "has a shape and no values (device meta)"
+    if tensor.is_quantized:
+        return f"is quantised ({_kind(tensor)})"
+    if tensor.is_nested or tensor.layout != torch.strided:
+        layout = "nested" if tensor.is_nested else str(tensor.layout).removeprefix("torch.")
+        return f"is stored in the layout {layout}"
+    return f"holds complex numbers ({_kind(tensor)})" if tensor.is_complex() else ""
+
+
+def _whole_weights(name: str, tensor: Tensor) -> str:
+    """Why kernels and biases in whole numbers are refused: the size of their steps stands elsewhere."""
+    learnt = name.rpartition(".")[2] in ("weight", "bias")
+    return (
+        f"holds weights in whole numbers ({_kind(tensor)})"
+        if learnt and not tensor.is_floating_point()
+        else ""
+    )
+
+
+def _kind(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")

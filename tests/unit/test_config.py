@@ -93,3 +93,4 @@ def test_records_hold_no_folders_of_this_machine(tmp_path):
     ]
     shown = config.command_line("export", words)
     assert shown == "pipersr-build export 'weights=w x.safetensors' x.mlpackage 'l=[y,u]' a.b=1"
+    assert config.command_line("bench zoo", ["span"]) == "pipersr-build bench zoo span"

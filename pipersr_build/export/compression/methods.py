@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipersr_build.errors import InputError
+from pipersr_build.export.targets import reaches
 
 METHOD_KEY = "pipersr_build.compression"  # in a package's metadata
-TARGETS = ("macOS13", "macOS14", "macOS15")
 GROUPED_FROM = "macOS15"  # iOS 18: look-up tables for groups of channels
 
 
@@ -67,7 +67,7 @@ def parse(value: Any, deployment: str) -> list[Method]:
         if name not in METHODS:
             raise InputError(f"no compression {name!r}", where=KEY, fix=f"choose from {', '.join(METHODS)}")
         oldest = METHODS[name].oldest
-        if TARGETS.index(deployment) < TARGETS.index(oldest):
+        if not reaches(deployment, oldest):
             what = f"{METHODS[name].title}: {deployment} cannot run that"
             raise InputError(what, where=KEY, fix=f"say target={oldest.lower()}")
     return [METHODS[name] for name in dict.fromkeys(names)]

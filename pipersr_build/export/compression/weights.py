@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from pipersr_build import quiet
-from pipersr_build.export.compression.methods import GROUPED_FROM, TARGETS, Method
+from pipersr_build.export.compression.methods import GROUPED_FROM, Method
+from pipersr_build.export.targets import reaches
 
 SMALLEST = 2048  # weights of up to so many elements stay in fp16 where only weights are compressed
 GROUP = 4  # output channels that share a table, where the target has tables for groups
@@ -50,7 +51,7 @@ def _beside_rounding(model: Any) -> list[str]:
 
 
 def _palettes(coreml: Any, bits: int, deployment: str) -> Any:
-    grouped = TARGETS.index(deployment) >= TARGETS.index(GROUPED_FROM)
+    grouped = reaches(deployment, GROUPED_FROM)
     granularity = {"granularity": "per_grouped_channel", "group_size": GROUP} if grouped else {}
 
     def table(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,8 @@ from pipersr_build.commands.checks import check_parity
 from pipersr_build.config import ExportConfig, ImageExport, VideoExport
 from pipersr_build.data.corpus import photos_corpus
 from pipersr_build.export.build import build, build_for_census, contracts
+from pipersr_build.export.bundle import bundle, function_name, ratio
+from pipersr_build.export.targets import MACOS
 from pipersr_build.fusion import fold_batch_norms
 from pipersr_build.mil.census import census
 from pipersr_build.mil.interpreter import Interpreter
@@ -54,7 +56,7 @@ def test_the_operation_census_of_the_written_package(trained, tmp_path, folded, 
     assert sum(counted.values()) == total
 
 
-@pytest.mark.parametrize("deployment", ["macOS13", "macOS14", "macOS15"])
+@pytest.mark.parametrize("deployment", MACOS)  # an iOS has the package of the macOS of its year
 def test_the_census_is_the_same_for_every_deployment_target(trained, tmp_path, deployment):
     deploy, _ = fold_batch_norms(trained)
     assert census(open_package(build_for_census(deploy, tmp_path, deployment, np.float16)).main) == BODY
@@ -65,6 +67,17 @@ def test_the_default_export_is_one_tile_and_three_locked_frames():
     assert found == [
         ("image_128", 128, 128), ("video_360p", 640, 360), ("video_480p", 854, 480), ("video_540p", 960, 540)
     ]  # fmt: skip
+
+
+def test_a_bundle_of_the_three_locked_frames_is_little_larger_than_one_of_them(trained, tmp_path):
+    deploy, _ = fold_batch_norms(trained)
+    wanted = contracts(ExportConfig(image=ImageExport(enabled=False)))
+    made = build(deploy, wanted, tmp_path, deployment="macOS15", title="t", metadata={})
+    parts = {function_name(contract): path for contract, path in made}
+    joined = bundle(parts, tmp_path / "bundle.mlpackage", "d", {})
+    assert ratio(joined, parts.values()) < 1.05
+    counted = {name: census(function) for name, function in open_package(joined).functions.items()}
+    assert counted == dict.fromkeys(["upscale_360p", "upscale_480p", "upscale_540p"], BODY)
 
 
 def test_the_video_package_takes_and_returns_float16_tensors_without_casts(exported):

@@ -6,6 +6,7 @@ from pipersr_build.benchmark import compression, compression_record
 from pipersr_build.errors import InputError
 from pipersr_build.models.quicksrnet import QuickSRNetConfig
 from pipersr_build.models.weights import save_weights
+from tests.unit.report.report_records import provenance
 
 
 @pytest.fixture
@@ -36,6 +37,19 @@ def test_packages_are_measured_once_and_compared_with_the_whole_one(words, tmp_p
     assert compression.main([*words, "export.compress=[w8a8]"], path) == record
     with pytest.raises(InputError, match=r"other conditions .*keep_fp16 is 'ends' there, 'none' here"):
         compression.main([*words, "export.keep_fp16=none"], path)
+
+
+@pytest.mark.parametrize(("dirty", "said"), [(True, True), (False, False), (None, False)])
+def test_the_footer_says_when_the_tree_was_not_what_the_commit_holds(dirty, said):
+    where = provenance().model_copy(update={"git_commit": "0123456789abcdef", "git_dirty": dirty})
+    conditions = compression_record.Conditions(
+        weights="w", weights_sha256="0" * 64, sets={"set": 1}, protocol="y_float", tile=32,
+        target="macOS14", keep_fp16="ends", calibration="photographs",
+    )  # fmt: skip
+    row = compression_record.Row(method="", title="fp16", bytes=10, psnr={"set": 30.0}, ssim={"set": 0.9})
+    record = compression_record.Compression(provenance=where, conditions=conditions, rows=[row])
+    footer = compression_record.table(record).splitlines()[-1]
+    assert footer.endswith("commit 0123456789, with uncommitted changes." if said else "commit 0123456789.")
 
 
 def test_what_is_no_setting_is_refused(tmp_path):

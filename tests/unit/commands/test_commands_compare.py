@@ -34,6 +34,7 @@ def test_a_network_is_counted_on_its_package(compared):
     assert (row["parameters_trained"], row["parameters"]) == (453_388, 451_852)
     assert row["operations_trained"] == 40
     assert row["census"] == {"conv": 14, "add": 7, "silu": 6, "pixel_shuffle": 1}
+    assert row["disputed"] == []
     assert row["gflop"] == pytest.approx(2 * 451_008 * 64 * 36 / 1e9, rel=0.01)
     assert 900_000 < row["bytes"] < 950_000
     assert [one["chip"] for one in row["latencies"]] == ["M4"]
@@ -93,6 +94,17 @@ def test_rows_are_kept_until_something_changes(compared, monkeypatch):
     assert json.loads((folder / "out" / compare.RECORD).read_text())["rows"] == record["rows"]
     with pytest.raises(pytest.fail.Exception):
         compare.main([*words, "compare.size=48x32"])
+
+
+def test_a_negative_control_carries_the_claim_that_is_not_reproduced(tmp_path, capsys):
+    given = ["control_blueprint", "compare.size=64x36", "chip=m2", f"out={tmp_path}", f"runs={tmp_path}"]
+    assert compare.main(given) == 0
+    [row] = json.loads((tmp_path / compare.RECORD).read_text())["rows"]
+    [claim] = row["disputed"]
+    assert "3.31 against 2.96 ms" in claim
+    assert "vendor's statement" in claim
+    assert "all ANE¹" in (tmp_path / compare.PAGE).read_text()
+    assert "all ANE¹" in capsys.readouterr().out
 
 
 def test_a_network_without_a_package_says_why(tmp_path, capsys):

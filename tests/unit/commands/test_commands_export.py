@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from pipersr_build import models
-from pipersr_build.commands import export
+from pipersr_build.commands import about, export
 from pipersr_build.config import load
 from pipersr_build.errors import InputError
 from pipersr_build.runtime.upscaler import HALO_KEY
@@ -81,5 +81,5 @@ def test_where_every_pixel_depends_on_all_the_user_hears_that_tiles_are_not_exac
 
 def test_a_package_declares_its_halo_only_where_there_is_one():
     facts = models.facts(load([AT_1_5]).model)
-    assert export._metadata(facts) == {HALO_KEY: "4", "pipersr_build.scale": "1.5"}
-    assert HALO_KEY not in export._metadata(replace(facts, receptive_radius=None))
+    assert about.facts_values(facts) == {HALO_KEY: "4", "pipersr_build.scale": "1.5"}
+    assert HALO_KEY not in about.facts_values(replace(facts, receptive_radius=None))

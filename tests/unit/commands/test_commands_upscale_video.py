@@ -69,11 +69,16 @@ class Pressing(Nearest):
 def test_ctrl_c_finishes_the_file(tmp_path, config):
     source = Clip(times=list(range(0, 4000, 40))).write(tmp_path / "a.mp4")
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(InterruptedRunError, match=r"ends after \d+ frames, and plays") as caught:
+    with pytest.raises(
+        InterruptedRunError, match=r"out.partial.mp4 ends after \d+ frames, and plays"
+    ) as caught:
         main_video(config, [(source, tmp_path / "out.mp4")] * 2, upscalers(Pressing))
     assert caught.value.exit_code == 130
-    assert 3 <= len(clips.pictures(tmp_path / "out.mp4")) < 20
+    assert 3 <= len(clips.pictures(tmp_path / "out.partial.mp4")) < 20
+    assert not (tmp_path / "out.mp4").exists()
     assert signal.getsignal(signal.SIGINT) is before
+    assert main_video(config, [(source, tmp_path / "out.mp4")], upscalers()) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "out.mp4"]
 
 
 def test_a_second_ctrl_c_interrupts_at_once():

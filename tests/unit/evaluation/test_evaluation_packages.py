@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipersr_build.errors import InputError
-from pipersr_build.evaluation.packages import open_method, to_rgb
+from pipersr_build.evaluation.packages import open_method
 from pipersr_build.mil.package import Feature, Interface, open_package
 from pipersr_build.models.upscaler import upscaler
 from pipersr_build.runtime.tiling import upscale_tiled
@@ -49,11 +49,6 @@ def test_a_picture_smaller_than_the_frame_is_padded_by_its_edge() -> None:
     np.testing.assert_array_equal(
         upscale_tiled(lr, spread, tile=(10, 12), halo=(2, 2), scale=2), spread(padded)[:12, :18]
     )
-
-
-def test_levels_are_clipped_and_rounded() -> None:
-    planes = np.array([-0.5, 0.0, 100.4 / 255, 100.6 / 255, 1.0, 7.0, np.nan, np.inf]).reshape(1, 1, 8)
-    assert to_rgb(np.repeat(planes, 3, axis=0))[0, :, 1].tolist() == [0, 0, 100, 101, 255, 255, 0, 255]
 
 
 @pytest.mark.parametrize(("kind", "tile"), [("image", (24, 24)), ("video", (20, 34))])

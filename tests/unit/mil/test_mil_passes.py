@@ -103,6 +103,24 @@ def test_a_view_keeps_its_memory_from_being_overwritten():
     same(made(lines, kept=["v2"]), picture(), semantics="fp32")
 
 
+def image(semantics, observe=None):
+    """The 8-bit result of a program that ends with a convolution of type fp16, around 128."""
+    shape = 1, 16, 24, 26
+    x = np.random.default_rng(2).standard_normal(shape).astype(np.float16)
+    weight = const((40 * WEIGHT.immediate[:3]).astype(np.float16))
+    bias = const(np.full(3, 128, np.float16))
+    last = op("conv", "y", tensor("fp16", 1, 3, *shape[2:]), x="x", weight=weight, bias=bias, pad_type="same")
+    given_ = Feature("x", "tensor", "fp16", shape), tensor("fp16", *shape)
+    made_ = package([last], [given_], [Feature("y", "image", "uint8", (24, 26, 3), "RGB")])
+    return Interpreter(made_, semantics=semantics).run({"x": x}, observe)["y"]
+
+
+def test_an_image_is_made_of_rounded_values():
+    result = image("fp16")
+    np.testing.assert_array_equal(result, image("fp16", lambda *_: None))
+    assert (result != image("fp32")).any()  # rounding to fp16 before rounding to levels tells
+
+
 def test_single_precision_is_never_rounded():
     lines = [("conv", [0]), ("silu", [1]), ("add", [2, 0])]
     made_ = made(lines, dtype="fp32")

@@ -28,6 +28,22 @@ def test_another_size_or_type_gets_other_memory():
     assert len({memory(value) for value in taken}) == 3
 
 
+def kept(workspace):
+    """How many elements each of the buffers has that would be used again."""
+    return sorted(buffer.numel() for buffer in workspace._free)
+
+
+def test_only_what_the_last_run_has_taken_is_kept():
+    workspace = Workspace()
+    for height in (5, 6, 7):
+        values = {"a": workspace.take((1, 4, height, 5), torch.float32)}
+        workspace.hold("a", values["a"])
+        workspace.take((1, 4, height, 9), torch.float32)
+        workspace.release(values, ["a"])  # free again, but taken
+        workspace.clear()
+        assert kept(workspace) == [20 * height, 36 * height]
+
+
 def test_four_axes_come_in_the_order_of_convolutions_unless_like_another():
     workspace = Workspace()
     assert workspace.take(SHAPE, torch.float32).is_contiguous(memory_format=torch.channels_last)

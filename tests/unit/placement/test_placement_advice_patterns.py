@@ -141,6 +141,15 @@ def test_a_normalisation_by_the_root_mean_square_is_named(program: Function, fou
     assert "hard" not in verdicts(placement)
 
 
+@pytest.mark.parametrize(("program", "number"), [(rooted("mul"), 1), (rooted("cube"), 0)])
+def test_what_others_report_and_is_not_predicted_comes_with_its_source(
+    program: Function, number: int
+) -> None:
+    found = advice.disputed(Graph(program), None, rules.load(), "H16")
+    assert len(found) == number
+    assert all("one vendor saw" in text and "vendor's statement [folklore" in text for text in found)
+
+
 # ------------------------------------------------------------------------------------------- too little work
 
 

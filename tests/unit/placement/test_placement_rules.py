@@ -265,6 +265,13 @@ INT8 = {"data": weight(64, 64, dtype="int8"), "quantized_data": weight(64, 64, d
 SCALED = function(
     [operation("reduce_max", SINGLE, "m", x="x"), operation("real_div", x="x", y="m")], x=SINGLE
 )
+BLUEPRINT = function(
+    [
+        operation("conv", name="p", x="x", weight=weight(64, 64, 1, 1)),
+        operation("conv", x="p", weight=weight(64, 1, 3, 3), groups=const(64)),
+    ],
+    x=SINGLE,
+)
 NOTES = [
     ("singleton-row", one("relu", SINGLE, x=SINGLE), one("relu")),
     ("singleton-row", one("cast", NUMBER, x=NUMBER), one("relu", tensor(1), x=tensor(1))),
@@ -280,6 +287,7 @@ NOTES = [
     ("int8-activations", one("quantize"), one("dequantize")),
     ("not-swept", one("relu", LARGE, x=LARGE), one("relu")),
     ("root-mean-square", SCALED, one("real_div", z=SINGLE)),
+    ("blueprint-separable", BLUEPRINT, one("conv", weight=weight(64, 1, 3, 3), groups=const(64))),
     ("model-size", one("conv", weight=weight(32000, 32000)), one("conv", weight=weight(64, 64))),
 ]
 

@@ -2,14 +2,14 @@ import io
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
 from pipersr_build.report.compare_html import networks_html
 from pipersr_build.report.compare_plot import compare_plot, dataset_of, marks_of
 from pipersr_build.report.compare_record import Comparison, Latency, PublishedScore, Row, Score
-from pipersr_build.report.compare_table import networks_table
+from pipersr_build.report.compare_table import cells, networks_table
 from tests.unit.report.report_records import provenance
 
 NS = {"svg": "http://www.w3.org/2000/svg"}
@@ -92,6 +92,7 @@ def test_nothing_to_draw_is_a_plot_that_says_so():
     assert not [c for c in root.findall(".//svg:circle", NS) if c.find("svg:title", NS) is not None]
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -134,6 +135,24 @@ def test_the_table_invents_nothing(found):
     assert "broken: operation `sort` stands in the way" in text
     assert "not all ANE" in text
     assert "measured by a/quality.json" in text
+
+
+def test_what_disputes_the_placement_is_a_footnote_once(found):
+    own, both = "a layer is reported <slower>", "a norm is reported elsewhere"
+    rows = [
+        row("first", disputed=[both]), row("second", disputed=[own, both]), row("third", resident=False),
+    ]  # fmt: skip
+    found = found.model_copy(update={"rows": rows})
+    console = Console(width=150, record=True, file=io.StringIO())
+    console.print(networks_table(found))
+    text = console.export_text()
+    lines = {one.name: cells(one, found)[3][1] for one in rows}
+    assert lines == {"first": "all ANE¹", "second": "all ANE¹ ²", "third": "not all ANE"}
+    assert "all ANE¹ ²" in text
+    assert text.count(f"¹ {both}") == text.count(f"² {own}") == 1
+    page = networks_html(found, "<svg></svg>")
+    assert "all ANE¹ ²" in page
+    assert page.count("² a layer is reported &lt;slower&gt;") == 1
 
 
 def test_the_page_holds_every_source_and_escapes_names(found):

@@ -51,7 +51,8 @@ def test_an_image_package_has_no_such_program_in_its_export(tiny, tmp_path):
     for path in (tiny.image, tiny.video):
         shutil.copytree(path, tmp_path / path.name)
     kinds = {tiny.image.name: "image", tiny.video.name: "video", "video_s.mlpackage": "video with state"}
-    record = SimpleNamespace(packages=[SimpleNamespace(file=file, kind=kind) for file, kind in kinds.items()])
+    packages = [SimpleNamespace(file=file, kind=kind, function="") for file, kind in kinds.items()]
+    record = SimpleNamespace(packages=packages)
     swift.write_programs(record, tmp_path)
     written = sorted(path.name for path in tmp_path.glob("*.swift"))
     assert written == [tiny.video.with_suffix(".swift").name]

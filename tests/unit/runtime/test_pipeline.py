@@ -22,8 +22,8 @@ def twice(tensor):
     return tensor.repeat(2, axis=2).repeat(2, axis=3)
 
 
-def twice_rgb(frame):
-    return frame.repeat(2, axis=0).repeat(2, axis=1)
+def twice_rgb(frame, out):
+    out[...] = frame.repeat(2, axis=0).repeat(2, axis=1)
 
 
 def frames(count):
@@ -68,9 +68,12 @@ def test_no_frames_give_no_frames(opened):
     assert list(opened.run([])) == []
 
 
-def test_one_frame_at_a_time_gives_arrays_of_ones_own(opened):
-    made = [opened.upscale(frame) for frame in frames(4)]
-    assert levels(made) == [0, 1, 2, 3]
+def test_one_frame_at_a_time_comes_in_one_buffer(opened):
+    made = []
+    for level, frame in enumerate(frames(4)):
+        made.append(opened.upscale(frame))
+        assert (made[-1] == level).all()
+    assert len(addresses(made)) == 1
     assert opened.stages["predict"].frames == 4
 
 
@@ -139,19 +142,37 @@ def test_buffers_are_allocated_once():
     assert addresses(seen) == inputs
 
 
-def test_a_frame_allocates_no_memory_of_a_frames_size():
-    big = np.zeros((1, 3, 360, 640), np.float16)
+BIG = np.zeros((1, 3, 360, 640), np.float16)
+WAYS = {
+    "fp16": {"predict": lambda _: BIG},
+    "rgb": {"predict_rgb": lambda frame, out: np.copyto(out[::2, ::2], frame)},
+}
+
+
+@contextlib.contextmanager
+def no_memory_of_a_frames_size():
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_frame_allocates_no_memory_of_a_frames_size(way):
     frame = np.zeros((180, 320, 3), np.uint8)  # 172,800 bytes; four times that come out
-    with FrameSession(lambda _: big, height=180, width=320, scale=2) as made:
+    with FrameSession(**WAYS[way], height=180, width=320, scale=2) as made:
         results = made.run(frame for _ in range(60))
         for _ in range(20):
             next(results)
-        tracemalloc.start()
-        for _ in range(30):
-            next(results)
-            assert tracemalloc.get_traced_memory()[1] < 100_000
-        tracemalloc.stop()
+        with no_memory_of_a_frames_size():
+            for _ in range(30):
+                next(results)
         results.close()
+        made.upscale(frame)
+        with no_memory_of_a_frames_size():
+            made.upscale(frame)
 
 
 class OddError(Exception):
@@ -161,10 +182,10 @@ class OddError(Exception):
 def failing_at(index, action):
     count = iter(range(10_000))
 
-    def act(given):
+    def act(*given):
         if next(count) == index:
             raise OddError("of its own")
-        return action(given)
+        return action(*given)
 
     return act
 
@@ -219,6 +240,31 @@ def test_cancelling_ends_the_iterator_between_two_frames():
                 made.cancel()
         assert got == [0, 1, 2]
         assert len(list(made.run(frames(5)))) == 5
+
+
+def test_cancelling_before_the_first_frame_is_asked_for_holds():
+    with session() as made:
+        results = made.run(iter(frames(3)))
+        made.cancel()
+        assert list(results) == []
+        assert made.stages["read"].frames == 0
+        assert len(list(made.run(frames(5)))) == 5  # which was asked for afterwards
+
+
+def test_cancelling_ends_the_run_that_is_on_and_those_that_wait():
+    with session() as made:
+        on, waiting = made.run(frames(50)), made.run(frames(50))
+        next(on)
+        made.cancel()
+        assert list(on) == []
+        assert list(waiting) == []
+
+
+def test_cancelling_what_has_ended_does_nothing_to_the_next():
+    with session() as made:
+        assert len(list(made.run(frames(2)))) == 2
+        made.cancel()
+        assert len(list(made.run(frames(2)))) == 2
 
 
 def test_cancelling_wakes_a_consumer_that_waits():
@@ -335,9 +381,9 @@ def test_whoever_ends_it_and_whenever_nothing_hangs(count, depth, who, when, slo
             time.sleep(0.0005 * (slow == 1))
             yield failing["read"](frame)
 
-    def predict(given):
+    def predict(*given):
         time.sleep(0.0005 * (slow == 2))
-        return failing["predict"](given)
+        return failing["predict"](*given)
 
     ways = {"predict": None, "predict_rgb": predict} if rgb else {"predict": predict}
     with session(**ways, depth=depth) as opened:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipersr_build.errors import InputError, InterruptedRunError
+from pipersr_build.errors import InputError, InterruptedRunError, MachineError
 from pipersr_build.runtime.pictures import Picture
 from pipersr_build.runtime.upscale_picture import ROUNDED, upscale_picture
 from pipersr_build.runtime.upscaler import Upscaler
@@ -92,5 +92,5 @@ def test_too_little_memory_is_said(upscaler, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(upscaler, "upscale", full)
-    with pytest.raises(InputError, match="memory"):
+    with pytest.raises(MachineError, match="memory"):
         upscale_picture(Picture(noise((4, 4))), upscaler)

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import pipersr_build
+import pipersr_build.runtime.upscaler as upscaler_module
 from pipersr_build.errors import InputError
 from pipersr_build.mil.graph import TensorType
 from pipersr_build.mil.interpreter import Interpreter
 from pipersr_build.mil.package import Interface, open_package
 from pipersr_build.runtime.backends import open_backend
+from pipersr_build.runtime.samples import from_unit
 from pipersr_build.runtime.upscaler import Upscaler
 
 
@@ -100,6 +102,11 @@ def test_every_kind_of_array_comes_back_twice_as_large(opened, kind, dtype, chan
     assert made.min() < made.max()
 
 
+def test_levels_are_clipped_and_rounded():
+    unit = np.array([-0.5, 0.0, 100.4 / 255, 100.6 / 255, 1.0, 7.0, np.nan, np.inf])
+    assert from_unit(unit, np.uint8).tolist() == [0, 0, 100, 101, 255, 255, 0, 255]
+
+
 def test_an_image_package_takes_the_8_bits_of_16(opened):
     upscaler, lr = opened("image"), noise((26, 25, 3))
     assert np.array_equal(upscaler(lr.astype(np.uint16) * 257), upscaler(lr).astype(np.uint16) * 257)
@@ -184,6 +191,32 @@ def test_frames_of_other_sizes_go_through_tiles(opened, kind):
     upscaler, frame = opened(kind), noise((31, 47, 3))
     with upscaler.video((31, 47)) as session:
         assert np.array_equal(session.upscale(frame), upscaler(frame))
+
+
+@pytest.mark.parametrize("size", [(31, 47), (24, 24), (9, 70)])
+def test_tiles_are_written_into_the_buffers_of_the_session(opened, size, monkeypatch):
+    upscaler, frame = opened("image"), noise((*size, 3))
+    expected = upscaler(frame)
+    with upscaler.video(size) as session:
+        monkeypatch.setattr(upscaler_module, "np", NoFrames(expected.nbytes))
+        for made in session.run([frame] * 5):
+            assert np.array_equal(made, expected)
+        assert np.array_equal(session.upscale(frame), expected)
+
+
+class NoFrames:
+    """Numpy, for which an array of so many bytes or more is too large."""
+
+    def __init__(self, most):
+        self.most = most
+
+    def __getattr__(self, name):
+        return getattr(np, name)
+
+    def empty(self, shape, dtype):
+        made = np.empty(shape, dtype)
+        assert made.nbytes < self.most
+        return made
 
 
 def test_a_tile_package_asks_for_the_size_of_frames(opened):

@@ -20,8 +20,7 @@ from PIL import Image
 from websockets.sync.client import connect
 
 from pipersr_build import cli
-from pipersr_build.mil.package import open_package
-from pipersr_build.runtime.upscaler import package_upscaler
+from pipersr_build.runtime.upscaler import Upscaler
 from tests.unit.service.service_fakes import png
 
 
@@ -54,7 +53,7 @@ def clip(path, frames=3, height=20, width=34):
 
 def test_a_real_service_answers_every_kind_of_client(tmp_path, tiny):
     data, rgb = png(30, 27)
-    expected = package_upscaler(open_package(tiny.image))(rgb)
+    expected = Upscaler.from_package(tiny.image, backend="interpreter")(rgb)
     clip(tmp_path / "clip.mp4")
     with process(tmp_path, f"package={tiny.image.parent}") as (site, _):
         health = httpx.get(f"{site}/health").json()
@@ -94,7 +93,7 @@ def test_a_real_mcp_server_answers(tmp_path, tiny):
 
     image, video = asyncio.run(session())
     with Image.open(io.BytesIO(base64.b64decode(image.content[0].data))) as shown:
-        expected = package_upscaler(open_package(tiny.image))(rgb)
+        expected = Upscaler.from_package(tiny.image, backend="interpreter")(rgb)
         np.testing.assert_array_equal(np.asarray(shown), expected)
     assert json.loads(video.content[0].text)["frames"] == 3
     assert (tmp_path / "clip_upscaled.mp4").is_file()

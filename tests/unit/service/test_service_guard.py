@@ -1,17 +1,20 @@
 """Who is let in: names, origins, tokens, addresses."""
 
+import contextlib
 import json
 import re
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 
 from pipersr_build.config_serve import ServeConfig, check_serve
 from pipersr_build.errors import InputError
-from pipersr_build.service import server
+from pipersr_build.service import app, server
 from tests.conftest import ROOT
-from tests.unit.service.service_fakes import png, serving
+from tests.unit.service.service_fakes import Repeater, png, serving, wait_for
 
 TOKEN = "a-token-that-is-long-enough"
 
@@ -182,3 +185,88 @@ def test_the_documents_name_the_limits_as_they_are():
         names = re.findall(r"serve\.(\w+)", keys)
         shown = [float(value) for value in values.split(",")]
         assert shown == [getattr(ServeConfig(), name) for name in names]
+
+
+def connection_to(site):
+    host, port = site.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=10)
+
+
+def cut(connection):
+    """Whether the server has hung up on a connection on which it has said nothing."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionError:
+        return True
+
+
+def test_silent_connections_keep_nobody_out_and_are_cut(tmp_path):
+    with serving(tmp_path, idle_seconds=0.5) as site, contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(connection_to(site)) for _ in range(100)]
+        assert httpx.get(f"{site}/health").status_code == 200
+        assert all(cut(connection) for connection in silent)
+
+
+@pytest.mark.parametrize("before", [b"", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"])
+def test_a_head_that_comes_byte_by_byte_is_not_waited_for(tmp_path, before):
+    with serving(tmp_path, idle_seconds=0.4) as site, connection_to(site) as slow:
+        if before:
+            slow.sendall(before)
+            assert slow.recv(10_000).startswith(b"HTTP/1.1 200")
+        slow.settimeout(0.1)
+        wait_for(lambda: cut_after(slow, b"X"))
+
+
+def cut_after(connection, more):
+    """Whether the server has hung up on a connection on which a little is said."""
+    try:
+        connection.sendall(more)
+        return connection.recv(10_000) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
+def test_a_client_with_more_to_say_is_not_cut(tmp_path):
+    with serving(tmp_path, idle_seconds=0.4) as site, connection_to(site) as slow:
+        for part in (b"GET /health HTTP/1.1\r\n", b"Host: localhost\r\n\r\n"):
+            time.sleep(0.15)
+            slow.sendall(part)
+        assert slow.recv(10_000).startswith(b"HTTP/1.1 200")
+
+
+def test_too_many_calls_at_once_are_told_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(app, "_CALLS", 1)
+    engine = Repeater()
+    engine.release.clear()
+    with serving(tmp_path, engine, token=TOKEN, queue=0) as site, ThreadPoolExecutor(2) as pool:
+        # one that is refused does not count, though it is still being read
+        large = pool.submit(httpx.post, f"{site}/v1/images/upscale", content=slowly(), timeout=20)
+        time.sleep(0.2)
+        assert httpx.get(f"{site}/health").status_code == 200
+        assert large.result().status_code == 401
+        headers, files = {"Authorization": f"Bearer {TOKEN}"}, {"file": png()[0]}
+        first = pool.submit(httpx.post, f"{site}/v1/images/upscale", files=files, headers=headers, timeout=20)
+        assert engine.started.wait(5)
+        second = httpx.get(f"{site}/health")
+        assert second.status_code == 503
+        assert second.json()["error"]
+        assert int(second.headers["retry-after"]) > 0
+        engine.release.set()
+        assert first.result().status_code == 200
+        assert httpx.get(f"{site}/health").status_code == 200
+
+
+def slowly():
+    for _ in range(8):
+        yield bytes(1000)
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/nope", 404), ("/v1/images/upscale", 405), ("/docs", 404)])
+def test_the_routers_answers_are_like_the_others(site, path, status):
+    answer = httpx.get(f"{site}{path}")
+    assert answer.status_code == status
+    assert set(answer.json()) == {"error", "fix"}
+    assert (answer.headers.get("allow") == "POST") == (status == 405)

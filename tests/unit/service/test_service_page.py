@@ -98,6 +98,7 @@ def test_a_folder_gives_every_picture_in_it(page, tmp_path):
     page.set_input_files("#folder", str(folder))
     page.wait_for_selector("text=2 of 2 done")
     assert sorted(page.locator("#list h2").all_inner_texts()) == ["album/a.png", "album/inner/b.png"]
+    assert "notes.txt" in page.inner_text("#others")
     downloads = []
     page.on("download", lambda download: downloads.append(download.suggested_filename))
     page.click("#save")
@@ -153,6 +154,40 @@ def test_progress_is_shown_and_work_can_be_stopped(page, engine):
     page.wait_for_selector("#list a:visible")
 
 
+def test_what_is_removed_does_not_count(page, engine):
+    engine.release.clear()
+    page.set_input_files("#files", [chosen("a.png"), chosen("b.png", 1), chosen("c.png", 2)])
+    page.wait_for_selector("text=working, 25 %")
+    page.click('[aria-label="Remove a.png"]')  # at work
+    page.click('[aria-label="Remove c.png"]')  # waiting
+    assert engine.stopped.wait(5)
+    engine.release.set()
+    page.wait_for_selector("text=1 of 1 done")
+    assert page.inner_text("#state") == "1 of 1 done"
+    page.click('[aria-label="Remove b.png"]')
+    assert page.is_hidden("#all")
+
+
+def test_files_of_other_kinds_are_named(page):
+    page.set_input_files("#files", [chosen(name) for name in ("a.gif", "b.txt", "c", "d.psd")])
+    assert "a.gif, b.txt, c and 1 more" in page.inner_text("#others")
+    assert page.is_hidden("#all")
+    page.set_input_files("#files", chosen())
+    page.wait_for_selector("text=1 of 1 done")
+    assert page.inner_text("#others") == ""
+
+
+def test_a_large_video_waits_for_another_client(page, site, engine, tmp_path):
+    engine.release.clear()
+    (tmp_path / "large.mp4").write_bytes(MP4 + bytes(30 * 2**20))
+    with httpx.stream("POST", f"{site}/v1/video/upscale", files={"file": MP4}, timeout=10) as first:
+        assert engine.started.wait(5)
+        page.set_input_files("#files", str(tmp_path / "large.mp4"))
+        page.wait_for_selector("text=waiting for another client")
+        engine.release.set()
+        first.read()
+
+
 def test_a_video_tells_of_itself(page):
     page.set_input_files("#files", {"name": "clip.mp4", "mimeType": "video/mp4", "buffer": MP4})
     page.wait_for_selector("#list a:visible")
@@ -177,10 +212,12 @@ def test_the_token_is_asked_for(browser, tmp_path):
         page.goto(site)
         page.set_input_files("#files", chosen())
         page.wait_for_selector("text=the token is missing or wrong")
+        page.set_input_files("#files", chosen("second.png"))
+        assert "0 of 2 done" in page.inner_text("#state")
         page.fill("#token", TOKEN)
         page.keyboard.press("Enter")
-        page.set_input_files("#files", chosen())
-        page.wait_for_selector("#list a:visible")
+        page.wait_for_selector("text=2 of 2 done")  # both, without being chosen again
+        assert page.locator("#list a:visible").count() == 2
         page.close()
         page = browser.new_page()
         page.goto(f"{site}/#token={TOKEN}")

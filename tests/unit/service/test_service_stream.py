@@ -1,15 +1,21 @@
 """Frames over a web socket, with a real client."""
 
+import asyncio
 import io
 import json
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
+from pipersr_build.service import stream
+from pipersr_build.service.probes import check_size
+from pipersr_build.service.refusals import Refusal
 from tests.unit.service.service_fakes import Repeater, doubled, png, serving, wait_for
+from tests.unit.service.slow_client import open_stream, send_frames
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +72,7 @@ def test_encoded_frames(socket):
         ('{"width": 33, "height": 5}', None, 1009),
         ('{"width": 13, "height": 5}', None, 1008),
         (b"binary", None, 1008),
+        ('{"width": 4, "height": 5}' + " " * 1000, None, 1008),  # too long to be parsed
         ('{"width": 4, "height": 5}', b"short", 1008),
         ('{"width": 4, "height": 5}', "text", 1008),
         ('{"width": 4, "height": 5, "format": "png"}', b"no png", 1008),
@@ -118,3 +125,48 @@ def test_silence_and_tokens(tmp_path):
             assert json.loads(socket.recv(timeout=5))["status"] == 408
         with connect(where, additional_headers={"Authorization": f"Bearer {token}"}) as socket:
             assert said(socket, width=4, height=5)["ready"]
+
+
+def test_nothing_is_compressed(socket):
+    assert socket.protocol.extensions == []  # though the client offers it
+
+
+class Half(Repeater):
+    """Enlarges 1.5 times: 3 pixels of every 2."""
+
+    scale = 1.5
+
+    def upscale(self, frame):
+        height, width = (length * 3 // 2 for length in frame.shape[:2])
+        return np.zeros((height, width, 3), np.uint8)
+
+
+def test_odd_sizes_are_announced_as_they_come(tmp_path):
+    with serving(tmp_path, Half()) as site, connect(site.replace("http", "ws") + "/v1/stream") as socket:
+        answer = said(socket, width=5, height=7)
+        assert (answer["width"], answer["height"]) == (7, 10)
+        socket.send(bytes(5 * 7 * 3))
+        assert len(socket.recv(timeout=5)) == 7 * 10 * 3
+
+
+@pytest.mark.parametrize(("passes", "side"), [(1, 7), (2, 10)])
+def test_limits_hold_for_the_size_that_comes(passes, side):
+    check_size(5, 3, scale=1.5, passes=passes, side=side, kind="frame")
+    with pytest.raises(Refusal, match=f"{side}x"):
+        check_size(5, 3, scale=1.5, passes=passes, side=side - 1, kind="frame")
+
+
+def test_a_client_that_never_reads_is_cut_off(tmp_path, engine):
+    with serving(tmp_path, engine, idle_seconds=0.5, video_side=1024) as site, open_stream(site, 512) as slow:
+        with pytest.raises(ConnectionError):  # cut, not only closed: what it did not take is gone
+            send_frames(slow, 512, 100)
+        wait_for(lambda: not httpx.get(f"{site}/health").json()["stream_busy"])
+
+
+def test_a_frame_must_be_taken_in_time():
+    async def late():
+        await stream._taken(asyncio.sleep(10), 0.01)
+
+    with pytest.raises(Refusal, match="taken") as refused:
+        asyncio.run(late())
+    assert refused.value.status == 408

@@ -1,11 +1,15 @@
 """Videos over HTTP: events while it runs, the result once, one at a time."""
 
+import http.client
 import json
+import socket
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from pipersr_build.service import server
+from pipersr_build.service.engine import VideoDone
 from tests.unit.service.service_fakes import Repeater, serving, wait_for
 
 MP4 = b"\0\0\0\x18ftypisom" + bytes(100)
@@ -120,6 +124,44 @@ def test_what_is_no_video_is_refused(site, data, status):
     with sending(site, data) as answer:
         assert answer.status_code == status
     assert free(site)
+
+
+def finished(site):
+    """The address of the result of a video."""
+    with sending(site) as answer:
+        return site + list(events(answer))[-1][1]["url"]
+
+
+def test_a_result_is_sent_whole_since_it_is_sent_once(site):
+    answer = httpx.get(finished(site), headers={"Range": "bytes=0-3"})
+    assert answer.status_code == 200
+    assert answer.content == b"upscaled 64"
+    assert answer.headers["accept-ranges"] == "none"
+
+
+def test_a_result_that_nobody_takes_is_given_up(tmp_path, engine):
+    def large(_source, target, **_more):
+        target.write_bytes(bytes(20 * 2**20))
+        return VideoDone(1, 0, 0.1)
+
+    engine.video = large
+    with serving(tmp_path, engine, idle_seconds=0.3) as site:
+        url = urlsplit(finished(site))
+        with socket.create_connection((url.hostname, url.port)) as connection:
+            connection.sendall(f"GET {url.path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            wait_for(lambda: not list((tmp_path / "temporary").glob("run-*/result-*")), 10)
+
+
+def test_clients_that_send_all_before_they_read_hear_that_it_is_busy(site, engine):
+    engine.release.clear()
+    with sending(site) as answer:
+        next(events(answer))
+        url = urlsplit(site)
+        client = http.client.HTTPConnection(url.hostname, url.port, timeout=20)
+        kind = {"Content-Type": "multipart/form-data; boundary=b"}
+        client.request("POST", "/v1/video/upscale", bytes(40 * 2**20), kind)
+        assert client.getresponse().status == 429
+        client.close()
 
 
 def test_a_server_that_is_told_to_stop_stops_the_work(tmp_path, engine, monkeypatch):

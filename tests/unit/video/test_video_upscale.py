@@ -1,4 +1,5 @@
 import base64
+import itertools
 import threading
 from fractions import Fraction
 
@@ -168,6 +169,66 @@ def test_progress_says_frames_speed_and_time_left(tmp_path):
     assert told[4].remaining == pytest.approx(5 / told[4].fps)
 
 
+@pytest.mark.parametrize("ending", ["mkv", "avi"])
+def test_titles_that_are_no_utf8(tmp_path, ending):
+    base = Fraction(1, 25) if ending == "avi" else clips.MILLISECONDS
+    source = Clip(tags={"title": "A film"}, time_base=base).write(tmp_path / f"film.{ending}")
+    data = source.read_bytes()
+    assert data.count(b"A film") == 1
+    source.write_bytes(data.replace(b"A film", "Ä film".encode("latin-1")))
+    assert upscale(source, tmp_path / "out.mp4").frames == 10
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert container.metadata["title"] == "� film"
+
+
+def test_packets_of_the_same_time_are_left_out_where_the_container_takes_none(tmp_path):
+    film, source = Clip(sound="aac").write(tmp_path / "film.mp4"), tmp_path / "twice.mkv"
+    with av.open(str(film)) as container, av.open(str(source), "w") as output:
+        streams = {s.index: output.add_stream_from_template(s) for s in container.streams}
+        for packet in container.demux():
+            if packet.dts is None:
+                continue
+            packet.stream = streams[packet.stream.index]
+            again = av.Packet(bytes(packet)) if packet.stream.type == "audio" and packet.dts > 0 else None
+            if again is not None:
+                again.stream, again.time_base = packet.stream, packet.time_base
+                again.pts, again.dts, again.duration = packet.pts, packet.dts, packet.duration
+            output.mux(packet)
+            if again is not None:
+                output.mux(again)
+    sound = clips.packets(film, "audio")
+    assert len(clips.packets(source, "audio")) > len(sound) + 3
+    report = upscale(source, tmp_path / "out.mp4")
+    assert "that go back in time were left out" in " ".join(report.notes)
+    assert [data for _, data in clips.packets(tmp_path / "out.mp4", "audio")] == [data for _, data in sound]
+
+
+def test_frames_out_of_decoding_order_last_as_long_as_before(tmp_path):
+    """With B-frames the last packet in the file is not the last frame that is shown."""
+    source = Clip(times=UNEVEN).write(tmp_path / "film.mp4")
+    upscale(source, tmp_path / "out.mp4", preset="medium")
+    stream, before = stream_of(tmp_path / "out.mp4"), stream_of(source)
+    assert stream.codec_context.has_b_frames
+    assert stream.duration * stream.time_base == before.duration * before.time_base
+
+
+def test_a_cancelled_video_gets_a_name_of_its_own(tmp_path):
+    source, cancelled = Clip(times=list(range(0, 2000, 40))).write(tmp_path / "f.mp4"), threading.Event()
+    target, partial = tmp_path / "out.mp4", tmp_path / "out.partial.mp4"
+    target.write_bytes(b"before")
+
+    def run(progress):
+        return upscale_video(source, target, Nearest, scale=2, options=VideoOptions(**FAST), partial=partial,
+                             progress=progress, cancelled=cancelled)  # fmt: skip
+
+    report = run(lambda _: cancelled.set())
+    assert (report.complete, target.read_bytes()) == (False, b"before")
+    assert len(clips.pictures(partial)) == report.frames
+    cancelled.clear()
+    assert run(None).frames == len(clips.times(target)) == 50
+    assert nothing_written(tmp_path, source, target)
+
+
 @pytest.mark.parametrize("after", [1, 7])
 def test_a_cancelled_video_plays(tmp_path, after):
     source, cancelled = (
@@ -271,6 +332,22 @@ def test_a_clock_that_starts_anywhere_is_set_to_zero(tmp_path):
     assert float(shifts.pop()) == pytest.approx(float(before - after), abs=1e-4)
 
 
+@pytest.mark.parametrize("ending", ["ts", "mpg"])
+def test_a_clock_that_jumps_back_a_little_goes_on(tmp_path, ending):
+    codec, base = ("mpeg2video", Fraction(1, 25)) if ending == "mpg" else ("libx264", Fraction(1, 1000))
+    part = Clip(times=list(range(0, 800, 40)), codec=codec, options={}, time_base=base).write(
+        tmp_path / f"part.{ending}"
+    )
+    source = tmp_path / f"film.{ending}"
+    source.write_bytes(2 * part.read_bytes())
+    report = upscale(source, tmp_path / "out.mp4")
+    times = clips.times(tmp_path / "out.mp4")
+    assert report.frames == len(times) == 40
+    assert [float(after - before) for before, after in itertools.pairwise(times)] == pytest.approx(
+        [0.04] * 39, abs=0.021
+    )
+
+
 def test_a_clock_that_jumps_back_goes_on(tmp_path):
     part = Clip(times=list(range(0, 2000, 40)), sound="mp2", later=3).write(tmp_path / "part.ts")
     source = tmp_path / "film.ts"
@@ -328,10 +405,42 @@ def test_a_truncated_film_is_taken_as_far_as_it_goes(tmp_path, noisy):
         upscale(source, tmp_path / "strict.mp4", errors="stop")
 
 
+def without_the_end(path, missing):
+    """A film of 100 frames and 4 s in whole packets, its index in front, without the last `missing` frames."""
+    base = Fraction(1, 25) if path.suffix == ".avi" else clips.MILLISECONDS
+    whole = Clip(times=list(range(0, 4000, 40)), time_base=base).write(path.with_stem("whole"))
+    with av.open(str(whole)) as container, av.open(
+        str(path), "w", container_options={"movflags": "faststart"} if path.suffix == ".mp4" else {}
+    ) as output:  # fmt: skip
+        stream = output.add_stream_from_template(container.streams.video[0])
+        for packet in container.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                output.mux(packet)
+    with av.open(str(path)) as container:
+        places = [packet.pos for packet in container.demux(video=0) if packet.dts is not None]
+    path.write_bytes(path.read_bytes()[: places[100 - missing] - 16])  # without the header of its block
+    return path
+
+
+@pytest.mark.parametrize(("ending", "missing", "told"), [
+    ("mp4", 1, False), ("mp4", 3, True), ("mkv", 1, False), ("mkv", 5, True), ("avi", 10, True),
+])  # fmt: skip
+def test_a_little_that_is_missing_is_told(tmp_path, ending, missing, told):
+    source = without_the_end(tmp_path / f"film.{ending}", missing)
+    report = upscale(source, tmp_path / "out.mp4")
+    assert 100 - missing - 1 <= report.frames <= 100 - missing
+    assert ("breaks off" in " ".join(report.notes)) == told
+    if told:
+        with pytest.raises(InputError, match="breaks off"):
+            upscale(source, tmp_path / "strict.mp4", errors="stop")
+        assert not (tmp_path / "strict.mp4").exists()
+
+
 def bad_sources(folder):
     film = Clip(sound="aac").write(folder / "film.mp4")
     clips.cut(film, 0.6, folder / "cut.mp4")
-    with av.open(str(folder / "sound.wav"), "w") as output:
+    with av.open(str(folder / "sound.mov"), "w") as output:
         stream = output.add_stream("pcm_s16le", rate=8000, layout="mono")
         frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
         frame.sample_rate = 8000
@@ -340,6 +449,9 @@ def bad_sources(folder):
     (folder / "empty.mp4").write_bytes(b"")
     lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:1", "#EXTINF:1,", "film.mp4", "#EXT-X-ENDLIST"]
     (folder / "list.m3u8").write_text("\n".join(lines))
+    (folder / "notes.txt").write_text("Not a film, though a terminal could show it.\n" * 50)
+    (folder / "still.heic").write_bytes(film.read_bytes().replace(b"ftypisom", b"ftypheic", 1))
+    (folder / "picture.bmp").write_bytes(b"BM" + bytes(8) + COVER)
 
 
 @pytest.mark.parametrize(
@@ -350,8 +462,11 @@ def bad_sources(folder):
         ("text.mp4", "cannot be opened as a video"),
         ("empty.mp4", "the file is empty"),
         ("cut.mp4", "cannot be opened as a video"),
-        ("list.m3u8", "cannot be opened as a video"),
-        ("sound.wav", "there is no video in it .*audio"),
+        ("list.m3u8", "no film of a kind that is read"),
+        ("notes.txt", "no film of a kind that is read"),
+        ("still.heic", "a still picture"),
+        ("picture.bmp", "cannot be opened as a video"),
+        ("sound.mov", "there is no video in it .*audio"),
     ],
 )
 def test_sources_that_are_no_video(tmp_path, name, message):
@@ -369,6 +484,8 @@ def test_a_film_without_a_whole_frame(tmp_path):
     source.write_bytes(source.read_bytes().replace(packet, bytes(len(packet))))
     with pytest.raises(InputError, match=r"frames? can be decoded"):
         upscale(source, tmp_path / "out.mp4")
+    with pytest.raises(InputError, match="more than 127 pixels"):  # by the header, before any is decoded
+        upscale(source, tmp_path / "out.mp4", limit=127)
     assert nothing_written(tmp_path, source)
 
 
@@ -383,6 +500,7 @@ def test_a_film_without_a_whole_frame(tmp_path):
         ("folder.mp4", {}, "a folder stands"),
         ("out.mp4", {"limit": 127}, "64x48 would become 128x96, more than 127"),
         ("out.mp4", {"crf": 52}, "upscale.video.crf"),
+        ("out.mp4", {"crf": 0}, r"upscale.video.crf(.|\n)*1 \(best\)"),
         ("out.mp4", {"codec": "h266"}, "upscale.video.codec"),
         ("out.mp4", {"preset": "placebo"}, "upscale.video.preset"),
         ("out.mp4", {"errors": "hide"}, "upscale.video.errors"),
@@ -404,8 +522,9 @@ def test_the_largest_size_may_be_raised(tmp_path):
     assert upscale(source, tmp_path / "out.mp4", limit=128).frames == 2
 
 
-def test_an_encoder_that_is_missing(tmp_path, monkeypatch):
-    source = Clip(times=[0, 40]).write(tmp_path / "film.mp4")
+def test_an_encoder_that_is_missing_is_found_before_the_source_is_opened(tmp_path, monkeypatch):
+    source = tmp_path / "film.mp4"
+    source.write_text("no film")
     monkeypatch.setitem(encoders.ENCODERS, "h264", encoders.Encoder("H.264", "libnone", 18))
     with pytest.raises(MachineError, match=r"no H\.264 encoder here \(libnone\)") as caught:
         upscale(source, tmp_path / "out.mp4")

@@ -1,0 +1,125 @@
+"""`export --check`: make the packages of an export again and compare them with those that are there."""
+
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from pipersr_build import evidence, files
+from pipersr_build.commands import arguments, compare_exports, publish
+from pipersr_build.commands.about import training_of
+from pipersr_build.commands.packing import packing
+from pipersr_build.config import Config
+from pipersr_build.errors import InputError
+from pipersr_build.export.contracts import Contract
+from pipersr_build.export.reproduce import Comparison, compare
+from pipersr_build.fusion import to_deploy
+from pipersr_build.models import quantized
+from pipersr_build.models.weights import Weights, save_weights
+from pipersr_build.progress import bar, say
+
+WORDS = ("--check", "check=true")
+_SETTINGS = ("export", "target")  # of an export's configuration: those that decide what is in its packages
+
+
+def asked(words: list[str]) -> tuple[list[str], bool]:
+    """The words without `--check`, and whether it was among them.
+
+    After it an export's folder stands for its weights and settings, as its evidence has them.
+
+    Raises:
+        InputError: the folder is no export.
+    """
+    others = [word for word in words if word not in (*WORDS, "check=false")]
+    if not any(word in WORDS for word in words):
+        return others, False
+    folders = [path for path in arguments.split(others)[0] if (path / publish.EVIDENCE).is_file()]
+    if len(folders) > 1:
+        raise InputError("more than one export is given", where="command line", fix="check them one by one")
+    settings = [setting for folder in folders for setting in _settings(folder)]
+    return [*settings, *(word for word in others if Path(word) not in folders)], True
+
+
+def _settings(folder: Path) -> Iterator[str]:
+    record, place = evidence.load(folder / publish.EVIDENCE), folder.resolve()
+    yield f"name={place.name}"
+    yield f"exports={_quoted(str(place.parent))}"
+    yield f"weights={_quoted(str(place / publish.WEIGHTS))}"
+    decisive = {key: record.config[key] for key in _SETTINGS if key in record.config}
+    for key, value in compare_exports.flat(decisive).items():
+        yield f"{key}={_quoted(value)}"
+
+
+def _quoted(value: object) -> str:
+    """A value as Hydra reads it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def check(config: Config, weights: Weights, wanted: list[Contract]) -> int:
+    """Make the packages of an export again, and say which are not the same; 0 if all are.
+
+    Nothing in the export's folder is changed.
+
+    Raises:
+        InputError: there is no such export.
+    """
+    folder = Path(config.exports) / config.name
+    record = evidence.load(folder / publish.EVIDENCE)
+    changed = publish.changed(folder)
+    with tempfile.TemporaryDirectory(prefix="pipersr-build-") as scratch:
+        found = _compared(config, weights, wanted, folder, Path(scratch))
+    others = sorted({p.file for p in record.packages} - found.keys())
+    _show(found, changed)
+    if others:
+        say(f"not compared, because other settings made them: {', '.join(others)}")
+    _mention_makers(found.values())
+    return 1 if changed or not all(one is not None and one.same for one in found.values()) else 0
+
+
+def _compared(
+    config: Config, weights: Weights, wanted: list[Contract], folder: Path, scratch: Path
+) -> dict[str, Comparison | None]:
+    """Each package that is made again, by name, and how it compares; None where it is not there."""
+    saved = scratch / publish.WEIGHTS
+    save_weights(saved, weights.network, weights.config, weights.name)
+    plain = quantized.plain(weights.network)
+    deployed = to_deploy(plain.double()).float()
+    plain.float()
+    packed = packing(config, weights, deployed, training_of(weights), files.sha256(saved))
+    found: dict[str, Comparison | None] = {}
+    with bar("make again", len(wanted) * (1 + len(packed.smaller.methods))) as shown:
+        for made in packed.make(wanted, scratch):
+            name = made.path.name
+            if name not in found:
+                found[name] = compare(folder / name, made.path) if (folder / name).is_dir() else None
+            shown.advance(note=name)
+    return found
+
+
+def _show(found: dict[str, Comparison | None], changed: dict[str, str]) -> None:
+    table = Table("package", "made again", box=SIMPLE_HEAD, pad_edge=False)
+    for name, comparison in found.items():
+        table.add_row(name, _answer(comparison))
+    console = Console()
+    console.print(table)
+    for name, how in changed.items():
+        console.print(f"{name} {how} since the export ({publish.SUMS})", highlight=False, markup=False)
+
+
+def _answer(comparison: Comparison | None) -> str:
+    if comparison is None:
+        return "is not there"
+    if comparison.same:
+        return "the same bytes but for its makers" if comparison.makers else "the same bytes"
+    return "; ".join(f"{name} {how}" for name, how in comparison.files.items())
+
+
+def _mention_makers(found: Iterable[Comparison | None]) -> None:
+    """Which versions and revisions were not compared, once."""
+    differing = {key: pair for one in found if one is not None for key, pair in one.makers.items()}
+    for key, (theirs, ours) in differing.items():
+        say(f"not compared: {key}, {theirs} there and {ours} here")
