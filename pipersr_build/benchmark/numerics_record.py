@@ -130,16 +130,15 @@ def margin_table(record: Numerics) -> str:
         "| sum | largest result | largest partial sum, any order | margin to 32768 |",
         "|---|---:|---:|---:|",
         *(
-            f"| {s.kind} `{s.name}` | {s.largest:.4g} | {s.partial:.4g} | {s.margin:.3g} x |"
+            f"| {s.kind} `{s.name}` | {s.largest:.4g} | {s.partial:.4g} | {s.margin:,.0f} x |"
             for s in first.sums
         ),
-        "",
-        "| activation | takes | table's error, RMS | largest |",
-        "|---|---:|---:|---:|",
-        *(
-            f"| {t.kind} `{t.name}` | {t.low:.2f} … {t.high:.2f} | {t.rms:.2g} | {t.worst:.2g} |"
-            for t in first.tables
-        ),
+    ]
+    if first.tables:
+        lines += ["", "| activation | takes | table's error, RMS | largest |", "|---|---:|---:|---:|"]
+    lines += [
+        f"| {t.kind} `{t.name}` | {t.low:.2f} … {t.high:.2f} | {t.rms:.2g} | {t.worst:.2g} |"
+        for t in first.tables
     ]
     return "\n".join([*lines, "", f"{first.title}, on the pictures of the table above, in fp16."])
 

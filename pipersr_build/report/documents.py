@@ -140,6 +140,14 @@ def comparison_table() -> str:
     return f"![{comparison_record.title(found)}](family.svg)\n\n{comparison_record.table(found)}"
 
 
+def comparison_picture() -> str:
+    """The plot of that comparison alone, for the README."""
+    if not comparison_record.SHIPPED.is_file():
+        return comparison_record.not_measured()
+    title = comparison_record.title(comparison_record.load(comparison_record.SHIPPED))
+    return f"[![{title}](docs/family.svg)](docs/family.md)"
+
+
 def comparison_plot() -> str:
     """The plot of that comparison, as SVG."""
     return comparison_record.plot(comparison_record.load(comparison_record.SHIPPED))
@@ -199,6 +207,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "ablation": ablation_table,
     "agreement": agreement_table,
     "comparison": comparison_table,
+    "comparison_picture": comparison_picture,
     "compression": compression_table,
     "latency": latency_table,
     "numerics": numerics_table,

@@ -64,7 +64,7 @@ def read_tiff16(file: BinaryIO) -> np.ndarray:
         try:
             samples = page.asarray()
         except ValueError as error:  # a codec that is not installed
-            raise RefusedError(f"16-bit samples with alpha, compressed by {page.compression.name}",
+            raise RefusedError(f"16-bit samples with alpha, compressed by {_compression(page.compression)}",
                                _SAVE_AGAIN) from error  # fmt: skip
         if samples.dtype != np.uint16 or samples.ndim != 3:
             raise RefusedError("16-bit samples with alpha in an unusual layout", _SAVE_AGAIN)
@@ -119,6 +119,12 @@ def write_tiff16(
         file, samples, photometric="rgb" if channels > 2 else "minisblack", planarconfig="contig",
         compression="zlib", metadata=None, software=False, extratags=_texts(exif), **more,
     )  # fmt: skip
+
+
+def _compression(code: int) -> str:
+    import tifffile
+
+    return tifffile.COMPRESSION(code).name
 
 
 def _texts(exif: bytes | None) -> list[tuple[int, str, int, bytes, bool]]:

@@ -213,15 +213,23 @@ class VideoReader:
         if self.tally.truncated or self.container.format.name not in _PROMISING:
             return
         slack = 2 * self._usual
-        if self.stream.frames and self.stream.duration and self.stream.time_base:
-            promised = self.stream.duration * self.stream.time_base
-            reached = self._end - (self._begin or 0)
+        if self._own_length is not None:
+            promised, reached = self._own_length, self._end - (self._begin or 0)
         else:
             promised = Fraction(self.container.duration or 0, av.time_base)
             reached = self._whole_end - Fraction(self.container.start_time or 0, av.time_base)
             slack = max(slack, _LEAST, min(promised * _SHARE, _MOST))
         if reached < promised - slack:
             self._break_off(f"it ends at {float(reached):.2f} s of {float(promised):.2f} s")
+
+    @property
+    def _own_length(self) -> Fraction | None:
+        """The video's length in seconds by its number of frames, where the header says that."""
+        if not self.stream.frames or not self.stream.duration or not self.stream.time_base:
+            return None
+        if self.container.format.name == "avi":  # whose duration FFmpeg takes from what is there
+            return self.stream.frames * self._usual
+        return self.stream.duration * self.stream.time_base  # shorter where an MP4 was trimmed
 
     @property
     def _usual(self) -> Fraction:
@@ -325,7 +333,12 @@ def open_input(path: Path) -> InputContainer:
         what = "it cannot be opened as a video" if path.stat().st_size else "the file is empty"
         fix = "give a whole video file; an MP4 that was cut off while it was written has no index and is lost"
         refused = isinstance(error, av.ArgumentError)  # by the list of formats above
-        why = "it is no film of a kind that is read here" if refused else error.strerror
+        why = error.strerror
+        if refused:
+            why, fix = (
+                "it is no film of a kind that is read here",
+                "give MP4, MOV, Matroska, WebM, AVI, MPEG, …",
+            )
         raise InputError(f"{what} ({why})", where=path, fix=fix) from error
     except OSError as error:
         raise InputError(f"it cannot be read ({error.strerror})", where=path) from error

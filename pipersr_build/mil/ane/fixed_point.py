@@ -95,9 +95,8 @@ def _convolved(
     spans = (height - 1) * dilations[0] + 1, (width - 1) * dilations[1] + 1
     size = [(n - span) // s + 1 for n, span, s in zip(x.shape[2:], spans, strides, strict=True)]
     result = torch.empty(1, outputs, *size)
-    for first, strip in _strips(
-        x, size[0], spans[0], strides[0], factors * groups * height * width * size[1]
-    ):
+    row = factors * groups * height * width * size[1]
+    for first, strip in _strips(x, size[0], spans[0], strides[0], row):
         rows = F.unfold(strip, (height, width), dilation=(dilations[0], dilations[1]),
                         stride=(strides[0], strides[1]))[0]  # fmt: skip
         kernels, shares = weight.flatten(1).chunk(groups), rows.chunk(groups)
@@ -124,9 +123,9 @@ def _small(rows: Tensor, weight: Tensor, start: Tensor) -> bool:
     if largest * float(weight.abs().max()) >= _PRODUCT / 2:
         return False
     room = _SUM - 1 - float(start.abs().max()) / _ONE
-    return (
-        largest * float(weight.abs().sum(1).max()) < room or float((weight.abs() @ rows.abs()).max()) < room
-    )
+    if largest * float(weight.abs().sum(1).max()) < room:
+        return True
+    return float((weight.abs() @ rows.abs()).max()) < room
 
 
 def _fast(rows: Tensor, weight: Tensor, start: Tensor, kernels: list[Kernel]) -> Tensor:
@@ -135,7 +134,7 @@ def _fast(rows: Tensor, weight: Tensor, start: Tensor, kernels: list[Kernel]) ->
     Adding 192 makes float32 round a product to 2⁻¹⁶, and its bits are then those of 192 and the product in
     steps. It rounds halves to even; a factor one step of float32 further from zero tips these, and nothing
     else, because a product of two fp16 numbers has 22 bits. A matrix product of few columns does it: one for
-    the weights of each exponent, which keep the same factors, and one for 192.
+    192, and one for the weights of each exponent, which keep the same factors.
     """
     further = torch.nextafter(rows, torch.copysign(torch.tensor(torch.inf), rows)).mul_(rows != 0)
     sizes, shape = rows.abs(), (rows.shape[1], len(weight))
@@ -145,23 +144,21 @@ def _fast(rows: Tensor, weight: Tensor, start: Tensor, kernels: list[Kernel]) ->
     chosen[0] = _MAGIC
     for factor, (thresholds, columns) in enumerate(kernels):
         kept = chosen[1 : len(columns)]
-        torch.ge(sizes[factor], thresholds, out=kept).mul_(
-            further[factor]
-        )  # `where` takes eight times as long
+        torch.ge(sizes[factor], thresholds, out=kept).mul_(further[factor])  # `where` is far slower
         torch.mm(chosen[: len(columns)].T, columns, out=product)
         total += product.view(torch.int32)
     return (total.float() / _ONE).T
 
 
 def _by_exponent(weight: Tensor) -> list[Kernel]:
-    """For every factor: the thresholds of its weights' exponents (J, 1), and the weights (J + 1, O)."""
-    found, exponents = [], _exponents(weight)
+    """For every factor: the different thresholds of its weights (J, 1); ones and the weights (1 + J, O)."""
+    found, thresholds = [], _threshold(_exponents(weight))
     for factor in range(weight.shape[1]):
-        known, which = torch.unique(exponents[:, factor], return_inverse=True)
-        columns = torch.zeros(len(known) + 1, len(weight))
+        known, which = torch.unique(thresholds[:, factor], return_inverse=True)
+        columns = torch.zeros(1 + len(known), len(weight))
         columns[0] = 1.0
         columns[1 + which, torch.arange(len(weight))] = weight[:, factor]
-        found.append((_threshold(known)[:, None], columns))
+        found.append((known[:, None], columns))
     return found
 
 

@@ -1,3 +1,4 @@
+import contextlib
 import io
 import os
 from types import SimpleNamespace
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pipersr_build import cli
-from pipersr_build.commands import upscale, upscalers
+from pipersr_build.commands import upscale, upscale_inputs, upscalers
 from pipersr_build.commands.upscalers import Upscalers
 from pipersr_build.config import load
 from pipersr_build.config_upscale import UpscaleConfig, passes_of
@@ -257,3 +258,83 @@ def test_passes_of_a_scale(scale, wanted, passes):
 def test_a_scale_that_no_passes_make():
     with pytest.raises(InputError, match="scale is 6"):
         passes_of(UpscaleConfig(scale=6), 2)
+
+
+def test_names_that_look_like_something_else(work, monkeypatch):
+    odd = work.folder / "a (1), ${x} it's"
+    picture(odd / "in" / "-dash.png")
+    picture(odd / "in" / "line\nfeed.png")
+    monkeypatch.chdir(odd / "in")
+    for _ in range(2):  # the second time, results are no sources
+        assert cli.main(["upscale", ".", work.package]) == 0
+    assert len(list((odd / "in").iterdir())) == 4
+    assert cli.main(["upscale", "./-dash.png", f"out={odd}", work.package]) == 0
+    assert cli.main(["upscale", f"out={odd}/b.png", work.package, "--", "-dash.png"]) == 0
+    (odd / "in" / "-dash.png").rename(odd / "in" / "-")
+    assert cli.main(["upscale", f"out={odd}/c.png", work.package, "--", "-"]) == 0
+    assert sorted(path.name for path in odd.iterdir()) == ["-dash_2x.png", "b.png", "c.png", "in"]
+
+
+def test_interrupted_videos_are_no_sources(work):
+    for name in ("clip.mp4", "clip_2x.partial.mp4", "other_2x.partial.mp4"):
+        (work.folder / name).touch()
+    found = upscale_inputs.jobs([work.folder], UpscaleConfig(), {"picture": 2, "video": 2})
+    assert [job.source.name for job in found] == ["clip.mp4", "other_2x.partial.mp4"]
+
+
+def test_too_little_memory_stops_no_other_picture(work, monkeypatch, capsys):
+    picture(work.folder / "in" / "a.png", (9, 9, 3))
+    picture(work.folder / "in" / "b.png", (8, 8, 3))
+    write = upscale.pictures.write_picture
+
+    def full(target, result, **options):
+        if target.name.startswith("a"):
+            raise MemoryError
+        write(target, result, **options)
+
+    monkeypatch.setattr(upscale.pictures, "write_picture", full)
+    assert cli.main(["upscale", "in", work.package]) == 3
+    assert files_in(work.folder / "in") == ["a.png", "b.png", "b_2x.png"]
+    told = capsys.readouterr().err
+    assert "too little memory for the picture" in told
+    assert told.count("close other programs") == 1
+    assert "1 of 2 pictures" in told
+    assert "see the errors above" in told
+    assert cli.main(["upscale", "in/a.png", work.package]) == 3
+    assert "close other programs" in capsys.readouterr().err
+
+
+def test_too_little_memory_anywhere_else_is_said(monkeypatch, capsys):
+    def full(_):
+        raise MemoryError
+
+    monkeypatch.setattr(upscale, "load", full)
+    assert cli.main(["upscale", "a.png"]) == 3
+    assert "too little memory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["tif", "webp"])
+def test_formats_that_go_back_in_their_file_go_through_a_pipe(work, monkeypatch, name):
+    samples, (reading, writing) = np.random.default_rng(0).integers(0, 65536, (6, 7), np.uint16), os.pipe()
+    Image.fromarray(samples).save(work.folder / "a.png")
+    with os.fdopen(reading, "rb") as end, os.fdopen(writing, "wb") as pipe:
+        streams(monkeypatch, (work.folder / "a.png").read_bytes(), pipe)
+        assert cli.main(["upscale", "-", f"format={name}", work.package]) == 0
+        pipe.close()
+        assert read_picture(io.BytesIO(end.read())).size == (12, 14)
+
+
+def test_a_pipe_that_nobody_reads_ends_quietly(work, monkeypatch, capsys):
+    picture(work.folder / "a.png")
+    reading, writing = os.pipe()
+    os.close(reading)
+    with contextlib.suppress(BrokenPipeError), os.fdopen(writing, "wb") as pipe:
+        streams(monkeypatch, (work.folder / "a.png").read_bytes(), pipe)
+        assert cli.main(["upscale", "-", work.package]) == 141
+    assert "Error" not in capsys.readouterr().err
+
+
+def streams(monkeypatch, given, pipe):
+    monkeypatch.setattr(upscale.sys, "stdin", SimpleNamespace(buffer=io.BytesIO(given)))
+    out = SimpleNamespace(buffer=pipe, isatty=lambda: False, fileno=pipe.fileno, flush=pipe.flush)
+    monkeypatch.setattr(upscale.sys, "stdout", out)

@@ -259,3 +259,83 @@ def test_memory_is_bounded_by_the_result_and_a_tile(tmp_path):
     assert peak < 3 * result + 10**9
     with Image.open(tmp_path / "sr.png") as written:
         assert written.size == (8192, 8192)
+
+
+def tiff16(samples, associated=False, **options):
+    import tifffile
+
+    file = io.BytesIO()
+    extra = ["assocalpha" if associated else "unassalpha"]
+    colours = "rgb" if samples.shape[-1] == 4 or options.get("planarconfig") == "separate" else "minisblack"
+    tifffile.imwrite(
+        file, samples, photometric=colours, extrasamples=extra, metadata=None, software=False, **options
+    )
+    return file
+
+
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+def test_premultiplied_colours_are_divided_by_alpha(channels, compression, byteorder):
+    colours, alpha = noise((9, 7, channels - 1), np.uint16), noise((9, 7, 1), np.uint16, 1)
+    alpha[0], alpha[1], alpha[2] = 0, 65535, 1
+    stored = np.concatenate([np.rint(colours / 65535 * alpha).astype(np.uint16), alpha], axis=-1)
+    found = read_picture(tiff16(stored, True, compression=compression, byteorder=byteorder)).samples
+    assert found.dtype == np.uint16
+    assert np.array_equal(found[..., -1:], alpha)
+    assert (found[0, :, :-1] == 0).all()
+    assert np.array_equal(found[1, :, :-1], colours[1])
+    again = np.rint(found[..., :-1] / 65535 * alpha)
+    assert np.array_equal(again, stored[..., :-1])
+
+
+def test_gray_with_alpha_of_16_bits_is_turned_upright_with_its_tags():
+    lying = noise((6, 9, 2), np.uint16)
+    tags = [(274, "H", 1, 6, True), (271, "s", 0, b"Maker\0", True)]
+    file = tiff16(lying, resolution=(100, 200), resolutionunit="inch", iccprofile=PROFILE, extratags=tags)
+    found = read_picture(file)
+    assert np.array_equal(found.samples, np.rot90(lying, -1))
+    assert found.dpi == (200, 100)
+    assert found.icc == PROFILE
+    kept = Image.Exif()
+    kept.load(found.exif)
+    assert dict(kept) == {ExifTags.Base.Make: "Maker"}
+    with pytest.raises(InputError, match="9x6, which is larger than 8"):
+        read_picture(file, largest=8)
+
+
+def test_what_tiff_of_16_bits_cannot_be_read_is_said():
+    import tifffile
+
+    file = tiff16(noise((6, 9, 2), np.uint16))
+    file.seek(0)
+    tifffile.imwrite(file, noise((6, 9, 2), np.uint16), append=True, metadata=None)
+    with pytest.raises(InputError, match="several pictures"):
+        read_picture(file)
+    data = tiff16(noise((6, 9, 2), np.uint16)).getvalue()
+    packed = data.replace(b"\x03\x01\x03\0\x01\0\0\0\x01\0", b"\x03\x01\x03\0\x01\0\0\0\x05\0")  # LZW
+    assert packed != data
+    with pytest.raises(InputError, match="LZW") as caught:
+        read_picture(io.BytesIO(packed))
+    assert "PNG" in str(caught.value.fix)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_resolution_of_a_tiff_is_turned_with_it(orientation, dtype):
+    image = Image.fromarray(noise((6, 9), dtype))
+    found = read_picture(saved(image, "TIFF", dpi=(100, 200), tiffinfo={274: orientation}))
+    assert found.size == ((9, 6) if orientation == 6 else (6, 9))
+    assert found.dpi == ((200, 100) if orientation == 6 else (100, 200))
+
+
+def test_a_tiff_of_16_bits_keeps_what_it_has_tags_for(tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make], exif[ExifTags.Base.Artist] = "Maker", "Ärtist"
+    write_picture(tmp_path / "a.tif", Picture(noise((6, 9, 3), np.uint16), exif=exif.tobytes()))
+    kept = Image.Exif()
+    kept.load(read_picture(tmp_path / "a.tif").exif)
+    given = Image.Exif()
+    given.load(exif.tobytes())
+    assert dict(kept) == dict(given)
+    assert kept[ExifTags.Base.Make] == "Maker"

@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipersr_build.runtime import transparency
 from pipersr_build.runtime.transparency import fill, limit
 
 
@@ -25,6 +27,16 @@ def test_colours_grow_only_where_they_mean_nothing(height, width, reach, seed, g
         distance = np.maximum(abs(rows - y), abs(columns - x)).min() if len(rows) else reach + 1
         if distance <= reach:  # chessboard distance to a pixel with a colour
             assert np.array_equal(made[y, x], near[y, x])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 30), st.integers(1, 12), st.integers(1, 6), st.integers(1, 9), st.integers(0, 99))
+def test_bands_do_not_show(height, width, reach, band, seed):
+    colour, alpha = random((height, width, 3), seed), random((height, width), seed + 1, 9) // 8
+    whole = fill(colour, alpha, reach)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transparency, "_FILLED", band)
+        assert np.array_equal(fill(colour, alpha, reach), whole)
 
 
 def test_a_grown_colour_is_the_mean_of_its_neighbours():

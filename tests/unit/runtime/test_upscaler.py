@@ -242,3 +242,9 @@ def test_importing_the_toolkit_stays_light():
     code = "import sys, pipersr_build; print('numpy' in sys.modules, callable(pipersr_build.Upscaler))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize("given", ["x.png", b"", None])
+def test_what_is_no_picture_is_named(opened, given):
+    with pytest.raises(TypeError, match=f"a NumPy array or a Pillow image, got {type(given).__name__}"):
+        opened("image")(given)

@@ -23,8 +23,12 @@ class Counting:
         self.seen.append(picture.shape[:2])
         time.sleep(0.001)
 
-    def frames(self, height, width):
-        return SimpleNamespace(frames_session=self.session)
+    def frames(self, *size):
+        def session(height, width):
+            assert (height, width) == size
+            return self.session(height, width)
+
+        return SimpleNamespace(frames_session=session)
 
     @contextmanager
     def session(self, height, width):

@@ -406,7 +406,7 @@ def test_a_truncated_film_is_taken_as_far_as_it_goes(tmp_path, noisy):
 
 
 def without_the_end(path, missing):
-    """A film of 100 frames and 4 s in whole packets, its index in front, without the last `missing` frames."""
+    """A film of 100 frames and 4 s, its index in front, without the last `missing` frames."""
     base = Fraction(1, 25) if path.suffix == ".avi" else clips.MILLISECONDS
     whole = Clip(times=list(range(0, 4000, 40)), time_base=base).write(path.with_stem("whole"))
     with av.open(str(whole)) as container, av.open(
@@ -432,7 +432,7 @@ def test_a_little_that_is_missing_is_told(tmp_path, ending, missing, told):
     assert 100 - missing - 1 <= report.frames <= 100 - missing
     assert ("breaks off" in " ".join(report.notes)) == told
     if told:
-        with pytest.raises(InputError, match="breaks off"):
+        with pytest.raises(InputError, match=r"breaks off|its data is damaged"):  # half a frame may be left
             upscale(source, tmp_path / "strict.mp4", errors="stop")
         assert not (tmp_path / "strict.mp4").exists()
 
