@@ -337,7 +337,7 @@ def open_input(path: Path) -> InputContainer:
         if refused:
             why, fix = (
                 "it is no film of a kind that is read here",
-                "give MP4, MOV, Matroska, WebM, AVI, MPEG, …",
+                "give MP4, MOV, Matroska, WebM, AVI …",
             )
         raise InputError(f"{what} ({why})", where=path, fix=fix) from error
     except OSError as error:
