@@ -19,6 +19,7 @@ from pipersr_build.training.run import read_record
 OURS = "Apache-2.0"  # the licence of this toolkit and of the weights that come with it
 UNKNOWN = "not stated: that of the weights, which others trained"
 _CHANGED = "+changes"
+_TIMES = ("seconds", "legs")  # of a training record
 
 
 def about(config: Config, network: Any, training: Training | None, digest: str) -> About:
@@ -71,7 +72,15 @@ def training_of(weights: Weights) -> Training | None:
     return exported.training if exported.weights_sha256 == weights.sha256 else None
 
 
+def _without_times(training: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in training.items() if key not in _TIMES}
+    return kept | {"before": _without_times(kept["before"])} if "before" in kept else kept
+
+
 def training_sha256(training: Training) -> str:
-    """SHA-256 of a training record: of its JSON with sorted keys and no spaces, without defaults."""
-    plain = training.model_dump(mode="json", exclude_defaults=True)
+    """SHA-256 of a training record: of its JSON with sorted keys and no spaces, without defaults.
+
+    How long it took and in how many legs is left out: the same training gives the same packages again.
+    """
+    plain = _without_times(training.model_dump(mode="json", exclude_defaults=True))
     return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -27,6 +27,7 @@ def test_it_passes_its_gates_and_leaves_everything(debug_run):
             *(f"{name}.mlpackage" for name in PACKAGES),
             *(f"{name}.swift" for name in PACKAGES[1:]),
             "MODEL_CARD.md",
+            "SHA256SUMS",
             "evidence.json",
             "report.html",
             "samples",

@@ -135,7 +135,7 @@ def test_bicubic_takes_the_configured_scale(work: Path) -> None:
         (["bicubic", "evaluation.folder=nowhere"], ["no such folder", "nowhere"]),
         (["bicubic", "evaluation.folder=empty"], ["holds no images", "empty"]),
         (["bicubic", "evaluation.folder=[]"], ["evaluation.folder"]),
-        (["bicubic", "evaluation.folder={a: 1}"], ["evaluation.folder"]),
+        (["bicubic", "evaluation.folder={a: 1}"], ["no such folder", "{a: 1}"]),
         (["bicubic", "evaluation.folder=sets", "evaluation.hr=sets"], ["not both"]),
         (["bicubic", "evaluation.lr=sets"], ["evaluation.hr"]),
         (

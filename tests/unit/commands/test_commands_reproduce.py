@@ -128,6 +128,9 @@ def test_the_training_records_hash_is_its_contents_and_not_its_defaults():
     first = Training(**TRAINED)
     assert about.training_sha256(first) == about.training_sha256(Training(**TRAINED, ema=0.0))
     assert about.training_sha256(first) != about.training_sha256(Training(**{**TRAINED, "seed": 1}))
+    slower = Training(**{**TRAINED, "seconds": 99.0, "before": Training(**{**TRAINED, "seconds": 5.0})})
+    quicker = Training(**{**TRAINED, "seconds": 1.0, "before": Training(**{**TRAINED, "seconds": 6.0})})
+    assert about.training_sha256(slower) == about.training_sha256(quicker) != about.training_sha256(first)
     assert about.training_sha256(first) == about.training_sha256(
         Training.model_validate_json(first.model_dump_json())
     )

@@ -16,7 +16,12 @@ def package(kind="tensor", dtype="fp16", shape=(1, 3, 4, 6), flexible=False):
     layout = "RGB" if kind == "image" else ""
     source = Feature("lr", kind, dtype, shape, layout, flexible)
     result = Feature("sr", kind, dtype, shape, layout)
-    return SimpleNamespace(interface=Interface((source,), (result,)), path="p.mlpackage")
+    return SimpleNamespace(
+        interface=Interface((source,), (result,)),
+        path="p.mlpackage",
+        functions={"main": None},
+        default="main",
+    )
 
 
 def image_package():
