@@ -16,6 +16,7 @@ from pipersr_build.benchmark import (
     latency,
     latency_tables,
     numerics_record,
+    packages_record,
     quantization_record,
     record,
     zoo,
@@ -125,6 +126,11 @@ def compression_table() -> str:
     return compression_record.table(compression_record.load(path))
 
 
+def packages_table() -> str:
+    """How fast packages of the reference weights are in the five configurations."""
+    return packages_record.table(packages_record.load(RECORDS / "packages.json"))
+
+
 def zoo_table() -> str:
     """Which architectures of others come through, and what stands in the way of the rest."""
     found = zoo.load_record(RECORDS / "zoo.json")
@@ -203,6 +209,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "bench": partial(bench_table, "bench"),
     "interpreter": partial(bench_table, "interpreter"),
     "step": partial(bench_table, "step"),
+    "packages": packages_table,
     "pipeline": partial(bench_table, "pipeline"),
     "ablation": ablation_table,
     "agreement": agreement_table,
