@@ -38,32 +38,44 @@ class _Untaken:
             self._transport.abort()
 
 
-class HttpConnection(H11Protocol):
-    """A connection that is also cut when no whole request head comes in time."""
+class _Watched(asyncio.Protocol):
+    """A protocol whose connection is cut by `_Untaken`; to stand before uvicorn's in a class' bases."""
 
     idle_seconds = 60.0
-    _head: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """As asyncio's protocols have it, like what follows."""
         super().connection_made(transport)
+        assert isinstance(transport, asyncio.Transport)
         self._untaken = _Untaken(transport, self.idle_seconds)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._untaken.begin()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._untaken.end()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._untaken.end()
+        super().connection_lost(exc)
+
+
+class HttpConnection(_Watched, H11Protocol):
+    """A connection that is also cut when no whole request head comes in time."""
+
+    _head: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # noqa: D102
+        super().connection_made(transport)
         self._await_head()
 
     def data_received(self, data: bytes) -> None:  # noqa: D102
         super().data_received(data)
         self._await_head()
 
-    def pause_writing(self) -> None:  # noqa: D102
-        super().pause_writing()
-        self._untaken.begin()
-
-    def resume_writing(self) -> None:  # noqa: D102
-        super().resume_writing()
-        self._untaken.end()
-
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
-        self._untaken.end()
         self._no_longer_await_head()
         super().connection_lost(exc)
 
@@ -81,27 +93,8 @@ class HttpConnection(H11Protocol):
             self._head = None
 
 
-class SocketConnection(WebSocketsSansIOProtocol):
+class SocketConnection(_Watched, WebSocketsSansIOProtocol):
     """A web socket's connection."""
-
-    idle_seconds = 60.0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """As asyncio's protocols have it, like what follows."""
-        super().connection_made(transport)
-        self._untaken = _Untaken(self.transport, self.idle_seconds)
-
-    def pause_writing(self) -> None:  # noqa: D102
-        super().pause_writing()
-        self._untaken.begin()
-
-    def resume_writing(self) -> None:  # noqa: D102
-        super().resume_writing()
-        self._untaken.end()
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: D102
-        self._untaken.end()
-        super().connection_lost(exc)
 
 
 def connections(idle_seconds: float) -> dict[str, Any]:
