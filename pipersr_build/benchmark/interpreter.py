@@ -150,5 +150,5 @@ def _library(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        fix = "pip install 'pipersr-build[bench]'"
+        fix = "pip install 'pipersr-build[onnx]'"
         raise MachineError(f"{name} is not installed, which this benchmark compares with", fix=fix) from error

@@ -39,4 +39,4 @@ def test_what_is_missing_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MachineError, match="onnxruntime is not installed") as caught:
         interpreter.measure()
-    assert "pipersr-build[bench]" in str(caught.value)
+    assert "pipersr-build[onnx]" in str(caught.value)
