@@ -34,7 +34,7 @@ REFERENCE = "pipersr_2x"
 
 def documents() -> list[Path]:
     """The files that may hold tables."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def render(text: str) -> str:
@@ -143,7 +143,7 @@ def comparison_table() -> str:
     if not comparison_record.SHIPPED.is_file():
         return comparison_record.not_measured()
     found = comparison_record.load(comparison_record.SHIPPED)
-    return f"![{comparison_record.title(found)}](family.svg)\n\n{comparison_record.table(found)}"
+    return f"![{comparison_record.title(found)}](../family.svg)\n\n{comparison_record.table(found)}"
 
 
 def comparison_picture() -> str:
@@ -151,7 +151,7 @@ def comparison_picture() -> str:
     if not comparison_record.SHIPPED.is_file():
         return comparison_record.not_measured()
     title = comparison_record.title(comparison_record.load(comparison_record.SHIPPED))
-    return f"[![{title}](docs/family.svg)](docs/family.md)"
+    return f"[![{title}](docs/family.svg)](docs/explanation/family.md)"
 
 
 def comparison_plot() -> str:

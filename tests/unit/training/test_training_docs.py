@@ -1,4 +1,4 @@
-"""docs/training.md names the settings as they are."""
+"""docs/how_to/training.md names the settings as they are."""
 
 import re
 from dataclasses import fields
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipersr_build.config import DataConfig, TrainingConfig, load
 
-DOCS = Path(__file__).parents[3] / "docs" / "training.md"
+DOCS = Path(__file__).parents[3] / "docs" / "how_to" / "training.md"
 
 
 def test_every_training_setting_is_there_and_no_other():
