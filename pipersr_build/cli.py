@@ -84,7 +84,7 @@ COMMANDS: dict[str, Command] = {
         "  --mlperf REPORT    compare with a performance report that Xcode exported, of a Mac or an iPhone\n"
         "  --predicted        do not ask Core ML; --measured insists on it (exit code 3 off a Mac)\n"
         "\n"
-        "A folder stands for the packages in it. More: docs/explanation/placement.md.",
+        "A folder stands for the packages in it. More: docs/how_to/verify.md.",
     ),
     "estimate": Command(
         "estimate [--multirun] [key=value …]",

@@ -105,8 +105,8 @@ def changes_table(found: Changes) -> Table:
     table = _table(f"{found.before} → {found.after}", [f"the same: {same}"] if same else [])
     for name in ("part", "what", found.before, found.after):
         table.add_column(printable(name), overflow="fold")
-    for change, following in zip(found.changes, [*found.changes[1:], None], strict=True):
-        ends = following is not None and following.part != change.part
+    for number, change in enumerate(found.changes, start=1):
+        ends = number < len(found.changes) and found.changes[number].part != change.part
         values = (value(change.before), value(change.after))
         table.add_row(*map(printable, (change.part, change.key, *values)), end_section=ends)
     return table
