@@ -1,5 +1,6 @@
 # make run    set up and run the main job (photographs -> verified Core ML packages in exports/quickstart)
 # make test   set up and run lint, types and tests: exactly what the continuous integration runs
+# make docs   build the documentation as a site in site/ (make docs-serve: serve it, with its search)
 # make fuzz   judge 2000 spoilt packages: none may give a traceback or hang (CASES=…, SEED=…)
 VENV ?= .venv
 BIN  := $(VENV)/bin
@@ -7,7 +8,7 @@ BIN  := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help run test check lint types tests fuzz setup clean
+.PHONY: help run test check lint types tests docs docs-serve fuzz setup clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -37,10 +38,16 @@ types: setup
 tests: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+docs-serve: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
 CASES ?= 2000
 SEED ?= 1
 fuzz: setup
 	$(BIN)/python -m tests.fuzz.fuzz_packages --cases $(CASES) --seed $(SEED)
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

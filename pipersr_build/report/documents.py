@@ -22,7 +22,7 @@ from pipersr_build.benchmark import (
     zoo,
 )
 from pipersr_build.evaluation import record as evaluations
-from pipersr_build.evidence import Provenance, Training
+from pipersr_build.evidence import Provenance, Quality, Training
 from pipersr_build.placement import agreement
 from pipersr_build.report.latency_plot import roofline_plot
 
@@ -30,6 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 RECORDS = ROOT / "pipersr_build" / "benchmark" / "records"
 WEIGHTS = ROOT / "weights"
 REFERENCE = "pipersr_2x"
+HEADLINE = "y_float"  # the protocol of the literature
 
 
 def documents() -> list[Path]:
@@ -69,19 +70,37 @@ def agreement_table() -> str:
 def quality_table() -> str:
     """The reference weights' package, read back from disk, beside bicubic and the published network."""
     found = evaluations.load(WEIGHTS / f"{REFERENCE}.quality.json")
+    rows = _packages_quality(found)
+    return _quality_table(
+        found, [(f"{row.dataset}, {row.protocol}", row) for row in rows], "test set, protocol"
+    )
+
+
+def quality_summary() -> str:
+    """The same under the first protocol alone, for the README."""
+    found = evaluations.load(WEIGHTS / f"{REFERENCE}.quality.json")
+    rows = [(row.dataset, row) for row in _packages_quality(found) if row.protocol == HEADLINE]
+    return _quality_table(found, rows, f"test set, {HEADLINE}")
+
+
+def _packages_quality(found: evaluations.Evaluation) -> list[Quality]:
     kinds = {subject.name: subject.kind for subject in found.subjects}
-    lines = ["| test set, protocol | bicubic | published PiperSR | this package | above published |",
+    return [row for row in found.quality if kinds[row.subject] == "package"]
+
+
+def _quality_table(found: evaluations.Evaluation, rows: list[tuple[str, Quality]], head: str) -> str:
+    """Rows of a package beside bicubic's of the same pictures and protocol, and the published network's."""
+    kinds = {subject.name: subject.kind for subject in found.subjects}
+    lines = [f"| {head} | bicubic | published PiperSR | this package | above published |",
              "|---|---:|---:|---:|---:|"]  # fmt: skip
-    for row in found.quality:
-        if kinds[row.subject] != "package":
-            continue
+    for name, row in rows:
         same = [q for q in found.quality if (q.dataset, q.protocol) == (row.dataset, row.protocol)]
         bicubic = next(q for q in same if kinds[q.subject] == "bicubic")
         ours = (row.subject, row.dataset, row.protocol)
         known = next((d for d in found.against_published if _of(d) == ours), None)
         published = _score(known.published_psnr, known.published_ssim) if known else "–"
         lines.append(
-            f"| {row.dataset}, {row.protocol} | {_score(bicubic.mean_psnr, bicubic.mean_ssim)} | {published} "
+            f"| {name} | {_score(bicubic.mean_psnr, bicubic.mean_ssim)} | {published} "
             f"| **{_score(row.mean_psnr, row.mean_ssim)}** | {f'{known.psnr:+.3f} dB' if known else '–'} |"
         )
     return "\n".join([*lines, "", f"PSNR in dB / SSIM. {_where(found.provenance)}"])
@@ -223,6 +242,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "zoo": zoo_table,
     "latency_claim": claim_table,
     "reference_quality": quality_table,
+    "reference_summary": quality_summary,
     "reference_training": training_table,
 }
 PLOTS: dict[str, Callable[[], str]] = {"docs/latency.svg": latency_plot}
