@@ -90,8 +90,8 @@ def run(block: Block) -> str:
     return ""
 
 
-def in_bash(text: str, settings: list[str]) -> str:
-    """The same by bash, which stops at the first command that fails."""
+def in_bash(text: str, settings: list[str], code: Path = ROOT) -> str:
+    """The same by bash, which stops at the first command that fails, with the toolkit in `code`."""
     added = shlex.join(settings)
     functions = [
         f'pipersr-build() {{ command {shlex.quote(sys.executable)} -m pipersr_build "$@" {added}; }}',
@@ -99,7 +99,7 @@ def in_bash(text: str, settings: list[str]) -> str:
         f'python() {{ command {shlex.quote(sys.executable)} "$@"; }}',
     ]
     script = "\n".join(["set -euo pipefail", *functions, text])
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(code)}
     done = subprocess.run(
         ["bash", "-c", script], capture_output=True, text=True, env=environment, timeout=240
     )
