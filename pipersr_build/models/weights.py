@@ -128,7 +128,7 @@ def _about(text: str, path: Path) -> dict[str, Any]:
         raise InputError(
             "the weights file does not say which network it belongs to",
             where=path,
-            fix="give weights that pipersr-build train wrote",
+            fix=_OURS,
         )
     if about.get("format") != FORMAT:
         raise InputError(
@@ -176,6 +176,9 @@ def _difference(found: Any, wanted: Any) -> str:
     return ", ".join(f"{key} is {ours.get(key)!r}, asked for {theirs.get(key)!r}" for key in keys)
 
 
+_OURS = "give weights that pipersr-build train wrote"
+
+
 def _check_tensors(wanted: dict[str, Tensor], found: dict[str, Tensor], path: Path) -> None:
     missing, unexpected = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     if missing or unexpected:
@@ -184,13 +187,20 @@ def _check_tensors(wanted: dict[str, Tensor], found: dict[str, Tensor], path: Pa
             f"has unexpected {', '.join(unexpected[:3])}" if unexpected else "",
         ]
         raise InputError(
-            f"the weights do not fit their network: it {' and '.join(filter(None, what))}", where=path
+            f"the weights do not fit their network: it {' and '.join(filter(None, what))}",
+            where=path,
+            fix=_OURS,
         )
     for key, value in found.items():
         if value.shape != wanted[key].shape:
             raise InputError(
-                f"tensor {key} has shape {tuple(value.shape)}, not {tuple(wanted[key].shape)}", where=path
+                f"tensor {key} has shape {tuple(value.shape)}, not {tuple(wanted[key].shape)}",
+                where=path,
+                fix=_OURS,
             )
+        if wanted[key].is_floating_point() and not value.is_floating_point():
+            kind = str(value.dtype).removeprefix("torch.")
+            raise InputError(f"tensor {key} is {kind}, no floating point", where=path, fix=_OURS)
         if not torch.isfinite(value).all():
             raise InputError(
                 f"tensor {key} holds NaN or infinite values",

@@ -61,13 +61,24 @@ def rewrite(path, change=lambda _: None, metadata=None):
         (lambda t: t.update(extra=torch.zeros(1)), "unexpected extra"),
         (lambda t: t.update({"tail.bias": torch.zeros(3)}), "shape"),
         (lambda t: t.update({"tail.bias": torch.full((12,), float("nan"))}), "NaN"),
+        (lambda t: t.update({"tail.bias": torch.zeros(12, dtype=torch.int8)}), "tail.bias is int8"),
+        (lambda t: t.update({"tail.bias": torch.zeros(12, dtype=torch.complex64)}), "tail.bias is complex64"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(saved, change, message):
     path, _ = saved
     rewrite(path, change)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         load_weights(path)
+    assert caught.value.fix
+
+
+def test_half_precision_is_read_as_float32(saved):
+    path, _ = saved
+    rewrite(
+        path, lambda t: t.update({key: value.half() for key, value in t.items() if value.is_floating_point()})
+    )
+    assert {p.dtype for p in load_weights(path).network.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize(
