@@ -48,8 +48,8 @@ def load_weights(path: str | Path, expected: Any = None) -> Weights:
         expected: the configuration that the weights must belong to; None takes the file's word.
 
     Raises:
-        InputError: no such file, not such a file, another architecture, missing, unexpected or
-            non-finite tensors.
+        InputError: no such file, not such a file, another architecture, one that is not for RGB
+            pictures, missing, unexpected or non-finite tensors.
     """
     path = Path(path)
     if (foreign := _third_party(path)) is not None:
@@ -58,6 +58,7 @@ def load_weights(path: str | Path, expected: Any = None) -> Weights:
     tensors, about = _read(path)
     config = _config(about, path)
     _check_architecture(config, expected, path)
+    _check_colours(config, path)
     try:
         network = quantized.as_in_file(models.build(config), tensors)
     except ValueError as error:
@@ -65,6 +66,14 @@ def load_weights(path: str | Path, expected: Any = None) -> Weights:
     _check_tensors(network.state_dict(), tensors, path)
     network.load_state_dict(tensors)
     return Weights(network.eval(), config, about["name"], path, files.sha256(path))
+
+
+def _check_colours(config: Any, path: Path) -> None:
+    facts = models.facts(config)
+    if facts.channels != 3:
+        channels = "1 channel (grey)" if facts.channels == 1 else f"{facts.channels} channels"
+        what = f"{facts.title} takes {channels}; packages are RGB"
+        raise InputError(what, where=path, fix="give weights of a network that enlarges RGB pictures")
 
 
 def _third_party(path: Path) -> Weights | None:
