@@ -72,7 +72,10 @@ def _check_model(model: Any, data: "DataConfig", training: "TrainingConfig") -> 
     """The network with the settings of its training; a family says itself what it allows."""
     family, facts = models.FAMILIES[model.family], models.facts(model)
     if facts.channels != 3:
-        raise _bad("model.colours", facts.channels, "pictures are RGB here: leave it at 3")
+        key = "colours" if "colours" in models.describe(model) else "form"
+        raise _bad(
+            f"model.{key}", getattr(model, key), "pictures are RGB here: leave it as it was (3, or rgb)"
+        )
     for key, allowed in (("form", family.forms), ("start", family.starts)):
         value = getattr(training, key)
         if value in CHOICES[key] and value not in allowed:

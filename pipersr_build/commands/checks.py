@@ -160,18 +160,26 @@ def check_parity(
             continue
         for one, compare in questions:
             found = compare(run, label)
-            gates.append(_gate(package, one, found, command))
+            gates.append(_gate(package, one, found, command, label))
             records += found
     return records, gates
 
 
-def _gate(package: Package, expected: Expected, found: list[Parity], command: str) -> Gate:
+def _gate(
+    package: Package, expected: Expected, found: list[Parity], command: str, runner: str = "Core ML"
+) -> Gate:
     """The gate of one comparison; noise is told in its note where it does not count."""
     noise = [one for one in found if parity.NOISE in one.input and not expected.noise]
     counted = [one for one in found if one not in noise]
     told = [f"{one.input} {one.psnr_db:.1f} dB, not judged" for one in noise if one.psnr_db is not None]
     gate = parity.gate(
-        kind_of(package), package.title, counted, command, expected.least_db, named=expected.gate
+        kind_of(package),
+        package.title,
+        counted,
+        command,
+        expected.least_db,
+        named=expected.gate,
+        runner=runner,
     )
     return gate.model_copy(update={"note": "; ".join(filter(None, (*told, expected.note)))})
 

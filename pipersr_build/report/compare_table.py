@@ -90,13 +90,16 @@ def notes(found: Comparison) -> list[str]:
         ]
     if any(row.published for row in found.rows):
         lines.append("published: by others, scored in ways of their own; the JSON says how, and where")
-    if any(not row.measured and not row.error for row in found.rows):
-        lines.append(f"to measure PSNR: pipersr-build train model={_first(found.rows)} …, export, evaluate")
-    return lines
+    return lines + _to_measure([row for row in found.rows if not row.measured and not row.error])
 
 
-def _first(rows: Sequence[Row]) -> str:
-    return next(row.name for row in rows if not row.measured and not row.error)
+def _to_measure(rows: Sequence[Row]) -> list[str]:
+    """What measures networks, and files, of which no record speaks: the commands for the first of each."""
+    network = next((row.name for row in rows if row.kind == "network"), None)
+    file = next((row.name for row in rows if row.kind != "network"), None)
+    train = f"to measure PSNR: pipersr-build train model={network} …, export, evaluate"
+    evaluate = f"to measure PSNR of files: pipersr-build evaluate …{file} evaluation.folder=…"
+    return ([train] if network else []) + ([evaluate] if file else [])
 
 
 def changes_table(found: Changes) -> Table:

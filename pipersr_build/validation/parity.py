@@ -91,12 +91,13 @@ def gate(
     command: str,
     least_db: float | None = None,
     named: str = "parity",
+    runner: str = "Core ML",
 ) -> Gate:
-    """The gate over all inputs: the worst one counts; no records give `not measured`.
+    """The gate over all inputs: the worst one counts; no records give `not measured` by `runner`.
 
     With `least_db` that is the threshold, of images too: for packages of fewer bits than the network.
     """
-    label = records[0].runner if records else "Core ML"
+    label = records[0].runner if records else runner
     if kind == "image" and least_db is None:
         worst = max((r.max_abs for r in records), default=None)
         return judge(

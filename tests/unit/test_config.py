@@ -74,6 +74,7 @@ def test_what_is_wrong_is_named_in_one_message(override, names):
         (["model=quicksrnet_small_2x", "training.form=folded"], "the family quicksrnet allows as_is"),
         (["model=espcn_2x", "training.start=calibrated"], "the family espcn allows nearest"),
         (["model=espcn_2x", "model.colours=1"], "pictures are RGB"),
+        (["model=sesr_m5_2x", "model.form=luma"], "model.form"),
         (["model=quicksrnet_small_1.5x", "training.patch=31"], "multiples of 2"),
     ],
 )

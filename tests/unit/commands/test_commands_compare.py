@@ -12,6 +12,8 @@ from pipersr_build.config import load
 from pipersr_build.errors import InputError
 from pipersr_build.evaluation import record as evaluations
 from pipersr_build.evidence import ImageQuality, Quality
+from pipersr_build.mil.package import open_package
+from pipersr_build.runtime.frames import HALO_KEY
 from tests.unit.report.report_records import full, provenance
 
 SMALL = ["compare.size=64x36", "chip=m4"]
@@ -118,6 +120,18 @@ def test_a_network_without_a_package_says_why(tmp_path, capsys):
     assert "no package" in (tmp_path / compare.PLOT).read_text()
 
 
+def test_a_frame_smaller_than_the_overlap_of_tiles_is_compared_all_the_same(tiny, tmp_path):
+    copy = tmp_path / "v.mlpackage"
+    shutil.copytree(tiny.video, copy)
+    [model] = copy.rglob("*.mlmodel")
+    spec = open_package(copy).spec
+    spec.description.metadata.userDefined[HALO_KEY] = "40"
+    model.write_bytes(spec.SerializeToString())
+    assert compare.main([str(copy), *SMALL, f"out={tmp_path}", f"runs={tmp_path}"]) == 0
+    [row] = json.loads((tmp_path / compare.RECORD).read_text())["rows"]
+    assert (row["error"], row["width"], row["height"]) == ("", 34, 20)
+
+
 def test_names_patterns_and_files(tiny):
     assert [s.name for s in subjects([Path("quicksrnet_*_3x")])] == [
         "quicksrnet_large_3x", "quicksrnet_large_anchor_3x", "quicksrnet_medium_3x", "quicksrnet_small_3x",
@@ -139,6 +153,7 @@ def test_a_variant_is_what_the_configuration_makes_of_it(name):
         (["nothing_at_all_like_it"], "no network and no file"),
         (["pipersr_2x", "model.blocks=3"], "no model settings"),
         (["pipersr_2x", "compare.size=360p,480p"], "compare.size"),
+        (["pipersr_2x", "compare.size=abc"], "configuration key compare.size"),
         (["pipersr_2x", "chip=m99"], "m99"),
     ],
 )
