@@ -187,6 +187,7 @@ def test_one_bad_picture_stops_no_other(work, capsys):
         (["a.png", "scale=3"], "2, 4, 8, 16"),
         (["a.png", "scale=4", "passes=2"], "not both"),
         (["a.png", "out=a.png"], "over a source"),
+        (["a.png", "out=b.GIF"], "no picture format"),
         (["a.png", "a_2x.png", "overwrite=true"], "over a source"),
         (["a.png", "format=gif"], "choose from png"),
         (["a.png", "passes=9"], "from 1 to 4"),
