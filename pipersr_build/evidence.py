@@ -19,6 +19,7 @@ Verdict = Literal["pass", "fail", "unknown", "not measured"]
 Direction = Literal["at least", "at most"]
 Census = dict[str, int]
 Device = Literal["ane", "gpu", "cpu"]
+OtherFormat = Literal["onnx", "coreai"]
 PlacementVerdict = Literal["ane", "soft", "tie", "hard", "dynamic", "unknown"]
 RESIDENT: frozenset[PlacementVerdict] = frozenset({"ane", "tie"})
 
@@ -291,7 +292,7 @@ class FileRecord(Record):
     """One exported file of a format other than Core ML's packages."""
 
     file: str
-    format: Literal["onnx", "coreai"]
+    format: OtherFormat
     runtime: str = Field(description="what it asks of those who run it: `opset 18`, `Core AI 27.0`")
     contract: Literal["image", "video", "any size"]
     state: bool = Field(default=False, description="the state of the frame before goes in and comes out")
@@ -359,6 +360,11 @@ class Evidence(Record):
     quality: list[Quality] = []
     samples: list[Sample] = []
     gates: list[Gate] = []
+
+    @property
+    def exported(self) -> list[PackageRecord | FileRecord]:
+        """The packages, and the files of other formats."""
+        return [*self.packages, *self.files]
 
     @property
     def failed(self) -> list[Gate]:

@@ -249,10 +249,6 @@ def describe(features: Iterable[Feature]) -> str:
 
 
 def _describe(feature: Feature) -> str:
-    if feature.kind == "tensor" and None in feature.shape and not feature.flexible:
-        free = ("batch", "channels", "height", "width")
-        shown = (name if n is None else n for n, name in zip(feature.shape, free, strict=True))
-        return f"{feature.dtype} tensor {' x '.join(map(str, shown))}"
     extents = [1 if n is None else n for n in feature.shape]
     if feature.kind == "image":
         return f"{feature.layout} image {extents[1]}x{extents[0]}, 8 bits"

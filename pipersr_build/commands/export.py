@@ -124,7 +124,11 @@ def _make(config: Config, weights: Weights, wanted: list[Contract], stage: Path,
         files=[item.record for item in others],
         quality=measured,
         samples=samples,
-        gates=[fusion_gate, *(gate for item in (*checked, *others) for gate in item.gates)],
+        gates=[
+            fusion_gate,
+            *(gate for item in checked for gate in item.gates),
+            *(gate for item in others for gate in item.gates),
+        ],
     )
 
 

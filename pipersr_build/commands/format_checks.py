@@ -1,5 +1,6 @@
 """Check ONNX files and Core AI models as they lie on disk: structure, operations, parity with PyTorch."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,19 +8,23 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from pipersr_build import evidence, files
-from pipersr_build.commands.checks import REFERENCE, Pictures, describe, recurrent_reference, reference
-from pipersr_build.evidence import FileRecord, Gate, Parity, judge
+from pipersr_build import evidence, files, models
+from pipersr_build.commands.checks import REFERENCE, Pictures, recurrent_reference, reference
+from pipersr_build.evidence import FileRecord, Gate, OtherFormat, Parity, judge
 from pipersr_build.export.contracts import INPUT, NEXT, OUTPUT, PREVIOUS
-from pipersr_build.export.formats import COREAI, ONNX, Written
+from pipersr_build.export.formats import COREAI, ONNX, SUFFIXES, Written, coreai, require
+from pipersr_build.fusion import to_deploy
+from pipersr_build.mil.package import Feature
 from pipersr_build.mil.recurrence import recurrence
 from pipersr_build.models import quantized
+from pipersr_build.models.weights import Weights
 from pipersr_build.scales import to_hr
 from pipersr_build.validation import coreai_file, onnx_file, parity, sequence
 from pipersr_build.validation.coreai_file import CoreAIFile
 from pipersr_build.validation.tensors import COLOURS, TensorFile
 
 STATE = "with a state of its own"
+_TWIN = "twin.aimodel"
 FREE_SIZES = ((17, 23), (64, 40), (33, 97))  # height, width at which files for any size are tried, at least
 
 
@@ -56,7 +61,7 @@ def _check_onnx(made: Written, network: nn.Module, pictures: Pictures, command: 
 def onnx_parity(
     opened: onnx_file.OnnxFile, network: nn.Module, pictures: Pictures, command: str
 ) -> tuple[list[Parity], list[Gate]]:
-    """Whether the file is valid ONNX, and agrees with PyTorch in onnxruntime, at several sizes if it has none."""
+    """Whether the file is valid ONNX, and agrees with PyTorch in onnxruntime, at several sizes if free."""
     name, faults = opened.file.path.name, opened.faults()
     valid = judge("onnx.checker, faults", name, float(bool(faults)), "at most", 0, "", command=command,
                   note=faults)  # fmt: skip
@@ -72,9 +77,10 @@ def _at_sizes(file: TensorFile) -> list[TensorFile]:
     if not file.dynamic:
         return [file]
     once = len(file.interface.inputs) > 1  # a state is of one video
+    multiple = file.multiple
     return [
-        file.at(*(file.multiple * -(-extent // file.multiple) for extent in size), 1 if once else batch)
-        for batch, size in enumerate(FREE_SIZES, 1)
+        file.at(multiple * -(-height // multiple), multiple * -(-width // multiple), 1 if once else batch)
+        for batch, (height, width) in enumerate(FREE_SIZES, 1)
     ]
 
 
@@ -145,9 +151,7 @@ def coreai_parity(
     return found, [gate.model_copy(update={"note": note}), unknown]
 
 
-def _structure_gates(
-    opened: CoreAIFile, twin: CoreAIFile | None, made: Written, command: str
-) -> list[Gate]:
+def _structure_gates(opened: CoreAIFile, twin: CoreAIFile | None, made: Written, command: str) -> list[Gate]:
     faults = _faults(opened, twin, made)
     name = made.path.name
     left = opened.census.get("silu", 0)
@@ -168,10 +172,11 @@ def _faults(opened: CoreAIFile, twin: CoreAIFile | None, made: Written) -> list[
     height, width = (extent or 0 for extent in file.interface.inputs[0].shape[2:])
     larger = 1, COLOURS, to_hr(height, file.scale), to_hr(width, file.scale)
     if file.interface.outputs[0].shape != larger or [one.name for one in features] != _names(made.state):
-        faults.append(f"it takes and gives {describe(features)}")
+        faults.append(f"it takes and gives {_said(tuple(features))}")
+    twin = twin if made.alike else None
     if twin is not None and opened.census != twin.census:
         faults.append("its operations are not those of the same network for a small frame")
-    if twin is not None and opened.constants() != twin.constants():
+    if twin is not None and opened.weights() != twin.weights():
         faults.append("its weights are not those of the same network for a small frame")
     return faults
 
@@ -180,8 +185,27 @@ def _names(state: bool) -> list[str]:
     return [INPUT, PREVIOUS, OUTPUT, NEXT] if state else [INPUT, OUTPUT]
 
 
+def _said(features: tuple[Feature, ...], scale: float = 1) -> str:
+    """Tensors as a person writes them, free extents by their names."""
+    return ", ".join(
+        f"{one.dtype} tensor {' x '.join(_extents(one, scale if one.shape[1] == COLOURS else 1))}"
+        for one in features
+    )
+
+
+def _extents(feature: Feature, scale: float) -> list[str]:
+    times = "" if scale == 1 else f"{scale:g} "
+    names = ("batch", "channels", f"{times}height", f"{times}width")
+    return [name if n is None else str(n) for n, name in zip(feature.shape, names, strict=True)]
+
+
 def _record(
-    made: Written, file: TensorFile, kind: str, runtime: str, census: evidence.Census, found: Sequence[Parity]
+    made: Written,
+    file: TensorFile,
+    kind: OtherFormat,
+    runtime: str,
+    census: evidence.Census,
+    found: Sequence[Parity],
 ) -> FileRecord:
     return FileRecord(
         file=made.path.name,
@@ -189,8 +213,8 @@ def _record(
         runtime=runtime,
         contract=made.kind,
         state=made.state,
-        input=describe(file.interface.inputs),
-        output=describe(file.interface.outputs),
+        input=_said(file.interface.inputs),
+        output=_said(file.interface.outputs, file.scale),
         bytes=files.size_bytes(made.path),
         sha256=files.sha256(made.path),
         census=dict(census),
@@ -198,14 +222,31 @@ def _record(
     )
 
 
-def opened_as(path: Path) -> Written:
-    """A file that somebody made, as if it had just been written.
+def check_again(path: Path, weights: Weights, pictures: Pictures, scratch: Path) -> list[Gate]:
+    """The gates of a file that lies there, against the weights that it was made of.
+
+    Args:
+        path: an ONNX file or a Core AI model.
+        weights: of the network.
+        pictures: real pictures to run it on.
+        scratch: an empty folder; a Core AI model's network is converted there for a small frame.
 
     Raises:
-        InputError: it cannot be read.
+        MachineError: what the format needs is not installed.
+        InputError: the file cannot be read.
     """
-    if path.suffix == ".onnx":
-        file = onnx_file.open_onnx(path).file
-    else:
-        file = coreai_file.open_coreai(path).file
-    return Written(path, "any size" if file.dynamic else "video", len(file.interface.inputs) > 1)
+    kind = ONNX if path.suffix == SUFFIXES[ONNX] else COREAI
+    require(kind)
+    network, command = quantized.plain(weights.network), f"pipersr-build validate {path}"
+    if kind == ONNX:
+        return onnx_parity(onnx_file.open_onnx(path), network, pictures, command)[1]
+    opened = coreai_file.open_coreai(path)
+    deployed = to_deploy(copy.deepcopy(network).double()).float()
+    alike = not getattr(deployed, "fixed_size", False)
+    made = Written(path, "video", len(opened.file.interface.inputs) > 1, alike=alike)
+    form, facts = models.recurrent(deployed) if made.state else deployed, models.facts(weights.config)
+    coreai.save(coreai.convert(form, coreai.small_size(facts.size_multiple)), scratch / _TWIN, {},
+                {coreai_file.SCALE: f"{facts.scale:g}"})  # fmt: skip
+    twin = coreai_file.open_coreai(scratch / _TWIN)
+    gates = coreai_parity(opened, twin, network, pictures, command)[1]
+    return [*_structure_gates(opened, twin, made, command), *gates]

@@ -20,7 +20,12 @@ from pipersr_build.progress import bar
 
 
 def write(
-    config: Config, weights: Weights, packed: Packing, wanted: list[Contract], folder: Path, twins: Path
+    config: Config,
+    weights: Weights,
+    packed: Packing,
+    wanted: list[Contract],
+    folder: Path,
+    twins: Path | None = None,
 ) -> Iterator[Written]:
     """Write the files of every format but Core ML's that the configuration asks for, one after the other.
 
@@ -30,7 +35,7 @@ def write(
         packed: the deploy network and what is said about it.
         wanted: the sizes.
         folder: where the files are to lie.
-        twins: where small programs lie that are only checked.
+        twins: where small programs are written that are only for checks; None writes none.
 
     Raises:
         InputError: `folder` cannot be written to.

@@ -59,15 +59,15 @@ def place(root: Path, name: str) -> Iterator[Place]:
 
 
 def carry_over(where: Place, new: Evidence) -> Evidence:
-    """Add what the export already holds and `new` does not make again: packages and files of the same weights.
+    """Add what the export holds and `new` does not make again: packages and files of the same weights.
 
     Files that are not ours are kept too; packages of other weights are not.
     """
     if where.before is None:
         return new
-    made = {one.file for one in (*new.packages, *new.files)}
+    made = {one.file for one in new.exported}
     same = where.before.weights_sha256 == new.weights_sha256
-    there = [*where.before.packages, *where.before.files]
+    there = where.before.exported
     old = [one for one in there if one.file not in made] if same else []
     kept = {p.file for p in old if _unchanged(where.target / p.file, p.sha256)}
     dropped = sorted({p.file for p in old} - kept)
@@ -112,7 +112,7 @@ def publish(where: Place, record: Evidence) -> Path:
         files.replace(where.stage, where.target)
         shutil.rmtree(where.failed, ignore_errors=True)
         return where.target
-    for name in {one.file for one in (*record.packages, *record.files)}:
+    for name in {one.file for one in record.exported}:
         _remove(where.stage / name)
     files.replace(where.stage, where.failed)
     return where.failed

@@ -1,6 +1,7 @@
 """Core AI models opened and run: by `coreai`, on the CPU here and by macOS 27 there."""
 
 import asyncio
+import hashlib
 import json
 import os
 import platform
@@ -23,12 +24,16 @@ from pipersr_build.validation.tensors import TensorFile
 SCALE = "pipersr_build.scale"
 FUNCTION = "main"
 METADATA, CUSTOM = "metadata.json", "creatorDefinedMetadata"  # a file of an asset, and a key in it
+MAKERS = ("pipersr_build.toolkit", "pipersr_build.git_commit")
 MACOS = 27  # the first that has Core AI
 CPU_LABEL, SYSTEM_LABEL = "coreai's CPU runtime", "Core AI"
 _DTYPES = {"Float16": "fp16", "Float32": "fp32"}
 _TENSOR = re.compile(r"NDArray \((\w+), ([\d × ]+)\)")
-_FLOATS = re.compile(r"coreai\.constant (dense\S*<.*?>) : tensor<[\dx]*f(?:16|32)>")
-_BLOBS = "dialect_resources"
+_FLOATS = re.compile(r"coreai\.constant (dense.*?) : tensor<[\dx]*f(?:16|32)>")
+_STORED = "{-#"  # weights of more than a few values stand behind the program, as hexadecimal digits
+_VALUE = re.compile(r'(\w+): "(0x[0-9A-F]+)"')
+_RESOURCE = re.compile(r"dense_resource<(\w+)>")
+_DRAWN = re.compile(r"(@\w+)_([a-z]{8})\b")
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,21 @@ class CoreAIFile:
     system: str
     census: Census
 
-    def constants(self) -> tuple[list[str], str]:
-        """Its floating-point constants as text: those in the program, and those stored behind it."""
-        text = str(self.asset.program)
-        program, _, blobs = text.partition(_BLOBS)
-        return _FLOATS.findall(program), blobs
+    def program(self) -> str:
+        """The program as text, the same for the same program.
+
+        coreai names weights and composite operations anew in every process; here a weight is called by the
+        digest of its values, and an operation by its place.
+        """
+        text, _, stored = str(self.asset.program).partition(_STORED)
+        values = {name: hashlib.sha256(value.encode()).hexdigest() for name, value in _VALUE.findall(stored)}
+        text = _RESOURCE.sub(lambda found: f"dense_resource<{values[found[1]]}>", text)
+        order = list(dict.fromkeys(_DRAWN.findall(text)))
+        return _DRAWN.sub(lambda found: f"{found[1]}_{order.index(found.groups())}", text)
+
+    def weights(self) -> list[str]:
+        """Its floating-point constants, as text or digest, in order."""
+        return _FLOATS.findall(self.program())
 
 
 def open_coreai(path: Path) -> CoreAIFile:
@@ -58,11 +73,13 @@ def open_coreai(path: Path) -> CoreAIFile:
     try:
         asset = AIModelAsset.load(path)
         summary = asset.summary()
+        assert summary is not None
         inputs, outputs = summary.function_inputs(FUNCTION), summary.function_outputs(FUNCTION)
-    except (RuntimeError, KeyError, AttributeError) as error:
+        stated = json.loads((path / METADATA).read_text(encoding="utf-8")).get(CUSTOM, {})
+    except (AssertionError, KeyError, OSError, RuntimeError, ValueError) as error:
         raise InputError("the Core AI model cannot be read", where=path, fix="export it again") from error
-    interface = Interface(*(tuple(_feature(*one, path) for one in named) for named in (inputs, outputs)))
-    stated = json.loads((path / METADATA).read_text(encoding="utf-8")).get(CUSTOM, {})
+    interface = Interface(tuple(_feature(*one, path) for one in inputs),
+                          tuple(_feature(*one, path) for one in outputs))  # fmt: skip
     file = TensorFile(path, interface, float(stated.get(SCALE, 1)), stated=stated)
     census = {name: n for name, n in sorted(summary.operation_distribution) if name != "constant"}
     return CoreAIFile(asset, file, summary._compatibility_version or "", census)
@@ -115,3 +132,20 @@ def _silent() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def without_makers(path: Path) -> tuple[dict[str, str], dict[str, bytes]]:
+    """Which programs made a model, by key, and what it says and computes, by the name of the file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    opened = open_coreai(path)
+    stated = json.loads((path / METADATA).read_text(encoding="utf-8"))
+    custom = stated.get(CUSTOM, {})
+    made = {key: custom.pop(key) for key in MAKERS if key in custom}
+    made["producer"] = stated.pop("producer", "")
+    return made, {
+        "main.mlirb": opened.program().encode(),
+        METADATA: json.dumps(stated, sort_keys=True).encode(),
+    }

@@ -7,7 +7,6 @@ from pathlib import Path
 from pipersr_build.mil.package import Feature, Interface
 from pipersr_build.scales import to_hr
 
-
 COLOURS = 3
 
 

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipersr_build.errors import InputError, MachineError
+from pipersr_build.evidence import OtherFormat
 
-Format = Literal["coreml", "onnx", "coreai"]
-COREML, ONNX, COREAI = "coreml", "onnx", "coreai"
+COREML = "coreml"
+ONNX: OtherFormat = "onnx"
+COREAI: OtherFormat = "coreai"
 FORMATS = (COREML, ONNX, COREAI)
 TITLES = {COREML: "Core ML", ONNX: "ONNX", COREAI: "Core AI"}
 SUFFIXES = {ONNX: ".onnx", COREAI: ".aimodel"}
@@ -30,12 +32,14 @@ class Written:
         kind: `image` or `video` as the package of that size; `any size` where height and width are free.
         state: whether the state of the frame before goes in and comes out.
         twin: of what only another machine can run at its own size: the same program for a small frame.
+        alike: whether the twin has the same operations and weights: not where a graph depends on its size.
     """
 
     path: Path
     kind: Literal["image", "video", "any size"]
     state: bool = False
     twin: Path | None = None
+    alike: bool = True
 
 
 def parse(value: Any) -> list[str]:

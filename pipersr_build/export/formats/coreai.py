@@ -8,14 +8,11 @@ import contextlib
 import copy
 import io
 import json
-import random
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
-from unittest import mock
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +64,8 @@ class Writer:
             said = f"{self.facts.title}, {contract.kind} {contract.width}x{contract.height}"
             size, values = (contract.height, contract.width), {**contract_values(contract), **_TENSORS}
             path = self._save(form, size, folder / f"{contract.name}.aimodel", said, values)
-            yield Written(path, contract.kind, contract.state, made.get(contract.state))
+            alike = not getattr(form, "fixed_size", False)
+            yield Written(path, contract.kind, contract.state, made.get(contract.state), alike)
 
     def _save(
         self, form: nn.Module, size: tuple[int, int], path: Path, said: str, values: Mapping[str, str]
@@ -86,7 +84,7 @@ def small_size(multiple: int) -> tuple[int, int]:
     return height, width
 
 
-def library() -> ModuleType:
+def library() -> Any:
     """Import coreai-torch without its warning that 2.13.0+cpu is newer than torch 2.13.0."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=_VALIDATED, category=UserWarning)
@@ -103,7 +101,7 @@ def convert(network: nn.Module, size: tuple[int, int]) -> Any:
     """
     ai = library()
     state = state_channels(network)
-    with quiet.conversion(), contextlib.redirect_stdout(io.StringIO()), _fixed_names():
+    with quiet.conversion(), contextlib.redirect_stdout(io.StringIO()):
         converter = ai.TorchConverter(mode=ai.TorchConverter.Mode.RELEASE)  # DEBUG would keep stack traces
         converter.add_exported_program(
             exported(copy.deepcopy(network).half(), size),
@@ -131,25 +129,11 @@ def _silu(x: Tensor) -> Tensor:
     return x * torch.sigmoid(x)
 
 
-@contextlib.contextmanager
-def _fixed_names() -> Iterator[None]:
-    """Let the names of composite operations depend on nothing but the network.
-
-    coreai draws their last letters from the system's randomness, by which the same network would give other
-    bytes every time. Where a later coreai does it in another way, only that is lost.
-    """
-    from coreai.authoring import func, graph_builder
-
-    letters = random.Random(0)
-    with contextlib.ExitStack() as stack:
-        for module in (func, graph_builder):
-            if hasattr(module, "choice"):
-                stack.enter_context(mock.patch.object(module, "choice", letters.choice))
-        yield
-
-
 def save(program: Any, path: Path, stated: Mapping[str, str], custom: Mapping[str, str]) -> None:
-    """Write a program as an asset without a date, whose bytes depend on program and metadata alone.
+    """Write a program as an asset, without a date.
+
+    The bytes of the program itself differ from one process to the next: coreai draws the names of some of its
+    parts anew. Its content is the same; see `validation.coreai_file.CoreAIFile.program`.
 
     Args:
         program: from `convert`.

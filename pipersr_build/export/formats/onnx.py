@@ -13,10 +13,11 @@ import torch
 from torch import nn
 
 from pipersr_build import files, machine, models, quiet
+from pipersr_build.errors import InputError
 from pipersr_build.export.contracts import INPUT, NEXT, OUTPUT, PREVIOUS, Contract
 from pipersr_build.export.convert import state_channels
 from pipersr_build.export.formats import Written
-from pipersr_build.export.metadata import LAYOUT, RANGE, About, contract_values
+from pipersr_build.export.metadata import COMMIT, LAYOUT, RANGE, TOOLKIT, About, contract_values
 from pipersr_build.export.refusals import naming_the_operation
 from pipersr_build.export.write import without_label
 from pipersr_build.models.facts import Facts
@@ -28,6 +29,7 @@ ANY = "network_dynamic"
 BATCH, HEIGHT, WIDTH = "batch", "height", "width"  # what the free extents are called
 EXPORTER, MULTIPLE = "pipersr_build.exporter", "pipersr_build.size_multiple"
 AUTHOR, LICENCE, VERSION = "author", "license", "version"
+MAKERS = (TOOLKIT, COMMIT, EXPORTER)  # which tell files of the same weights apart, and nothing else
 _TRACE = 16, 24  # height, width of the example that is exported, at least
 _NOTES = ("doc_string", "metadata_props")
 
@@ -93,9 +95,7 @@ class Writer:
 _TENSORS = {RANGE: "0 to 1, float32, not clipped", LAYOUT: "batch, 3, height, width"}
 
 
-def convert(
-    network: nn.Module, size: tuple[int, int] | None, *, scale: float = 2, multiple: int = 1
-) -> Any:
+def convert(network: nn.Module, size: tuple[int, int] | None, *, scale: float = 2, multiple: int = 1) -> Any:
     """Convert a network in evaluation mode to an ONNX `ModelProto` without notes, stacks and inferred shapes.
 
     Args:
@@ -185,3 +185,22 @@ def _exporter() -> str:
     return ", ".join(f"{name} {without_label(machine.version(name))}" for name in ("torch", "onnxscript"))
 
 
+def without_makers(path: Path) -> tuple[dict[str, str], dict[str, bytes]]:
+    """Which programs made a file, by key, and its bytes without that, by its name.
+
+    Raises:
+        InputError: it is no ONNX file.
+    """
+    from google.protobuf.message import DecodeError
+    from onnx import ModelProto
+
+    try:
+        model = ModelProto.FromString(path.read_bytes())
+    except DecodeError as error:
+        raise InputError("this is no ONNX file", where=path, fix="export it again") from error
+    made = {one.key: one.value for one in model.metadata_props if one.key in MAKERS}
+    kept = [one for one in model.metadata_props if one.key not in MAKERS]
+    copies = [type(one).FromString(one.SerializeToString()) for one in kept]
+    del model.metadata_props[:]
+    model.metadata_props.extend(copies)
+    return made, {path.name: serialized(model)}
