@@ -4,6 +4,7 @@ import platform
 import sys
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipersr_build import machine
@@ -20,7 +21,7 @@ def main(words: list[str]) -> int:
         table.add_column(column)
     rows = [_python(), _pair(), _bf16(), _cuda(), _mps(), _third_party(), *_formats(), *_core_ml()]
     for what, state, means, _ in rows:
-        table.add_row(what, state, means)
+        table.add_row(*map(escape, (what, state, means)))
     Console().print(table)
     return 0 if all(good for *_, good in rows) else 3
 
