@@ -29,7 +29,7 @@ MACOS = 27  # the first that has Core AI
 CPU_LABEL, SYSTEM_LABEL = "coreai's CPU runtime", "Core AI"
 _DTYPES = {"Float16": "fp16", "Float32": "fp32"}
 _TENSOR = re.compile(r"NDArray \((\w+), ([\d × ]+)\)")
-_FLOATS = re.compile(r"coreai\.constant (dense.*?) : tensor<[\dx]*f(?:16|32)>")
+_WEIGHTS = re.compile(r"coreai\.constant (dense.*?) : tensor<[\dx]*f16>")  # in float32 are factors of sizes
 _STORED = "{-#"  # weights of more than a few values stand behind the program, as hexadecimal digits
 _VALUE = re.compile(r'(\w+): "(0x[0-9A-F]+)"')
 _RESOURCE = re.compile(r"dense_resource<(\w+)>")
@@ -58,8 +58,8 @@ class CoreAIFile:
         return _DRAWN.sub(lambda found: f"{found[1]}_{order.index(found.groups())}", text)
 
     def weights(self) -> list[str]:
-        """Its floating-point constants, as text or digest, in order."""
-        return _FLOATS.findall(self.program())
+        """Its Float16 constants, as text or digest, in order."""
+        return _WEIGHTS.findall(self.program())
 
 
 def open_coreai(path: Path) -> CoreAIFile:
