@@ -75,18 +75,13 @@ def _feature(value: Any, path: Path) -> Feature:
     return Feature(value.name, "tensor", _DTYPES[kind.elem_type], shape)
 
 
-def onnxruntime_runner(path: Path, threads: int | None = None) -> tuple[Runner, str]:
-    """A runner on onnxruntime's CPU provider and its label for records.
-
-    Args:
-        path: the file.
-        threads: None: PyTorch's.
-    """
+def onnxruntime_runner(path: Path) -> tuple[Runner, str]:
+    """A runner on onnxruntime's CPU provider, with as many threads as PyTorch, and its label for records."""
     import onnxruntime
     import torch
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or torch.get_num_threads()
+    options.intra_op_num_threads = torch.get_num_threads()
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
 
