@@ -114,6 +114,7 @@ class ExportConfig:
 
     image: ImageExport = field(default_factory=ImageExport)
     video: VideoExport = field(default_factory=VideoExport)
+    formats: Any = field(default_factory=lambda: ["coreml"])  # also onnx, coreai; see docs/formats.md
     rewrite: bool = True  # replace operations that the ANE refuses by exact equivalents
     compress: Any = field(default_factory=list)  # smaller versions too: int8, palette8, palette6, palette4,
     # w8a8

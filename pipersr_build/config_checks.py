@@ -10,6 +10,7 @@ from pipersr_build.config_serve import check_serve
 from pipersr_build.config_upscale import check_upscale
 from pipersr_build.data.degradations import parse
 from pipersr_build.errors import InputError
+from pipersr_build.export import formats
 from pipersr_build.export.compression import methods
 from pipersr_build.export.targets import TARGETS
 from pipersr_build.files import SAFE_NAME
@@ -63,6 +64,7 @@ def check(config: "Config") -> None:
     check_training(training)
     _at_least("export.image.tile", config.export.image.tile, 8)
     methods.parse(config.export.compress, config.target.deployment)
+    formats.parse(config.export.formats)
     methods.check_kept(config.export.keep_fp16)
     if not SAFE_NAME.fullmatch(config.name):
         raise _bad("name", config.name, "use letters, digits, '_', '-' and '.'")

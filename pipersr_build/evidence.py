@@ -19,6 +19,7 @@ Verdict = Literal["pass", "fail", "unknown", "not measured"]
 Direction = Literal["at least", "at most"]
 Census = dict[str, int]
 Device = Literal["ane", "gpu", "cpu"]
+OtherFormat = Literal["onnx", "coreai"]
 PlacementVerdict = Literal["ane", "soft", "tie", "hard", "dynamic", "unknown"]
 RESIDENT: frozenset[PlacementVerdict] = frozenset({"ane", "tie"})
 
@@ -287,6 +288,27 @@ class PackageRecord(Record):
         return f"{self.contract} with state" if self.state else self.contract
 
 
+class FileRecord(Record):
+    """One exported file of a format other than Core ML's packages."""
+
+    file: str
+    format: OtherFormat
+    runtime: str = Field(description="what it asks of those who run it: `opset 18`, `Core AI 27.0`")
+    contract: Literal["image", "video", "any size"]
+    state: bool = Field(default=False, description="the state of the frame before goes in and comes out")
+    input: str
+    output: str
+    bytes: int
+    sha256: str
+    census: Census
+    parity: list[Parity]
+
+    @property
+    def kind(self) -> str:
+        """The contract as a person names it: `image`, `any size`, `video with state`."""
+        return f"{self.contract} with state" if self.state else self.contract
+
+
 class ImageQuality(Record):
     """PSNR (dB) and SSIM of one picture."""
 
@@ -334,9 +356,15 @@ class Evidence(Record):
     fusion: Fusion | None = None
     censuses: list[CensusComparison] = []
     packages: list[PackageRecord] = []
+    files: list[FileRecord] = Field(default=[], description="of other formats: ONNX, Core AI")
     quality: list[Quality] = []
     samples: list[Sample] = []
     gates: list[Gate] = []
+
+    @property
+    def exported(self) -> list[PackageRecord | FileRecord]:
+        """The packages, and the files of other formats."""
+        return [*self.packages, *self.files]
 
     @property
     def failed(self) -> list[Gate]:

@@ -1,6 +1,6 @@
 """The model card, in Hugging Face's format, rendered from the record alone."""
 
-from pipersr_build.evidence import Evidence, Gate, PackageRecord, Placement, Training
+from pipersr_build.evidence import Evidence, FileRecord, Gate, PackageRecord, Placement, Training
 from pipersr_build.report import facts, snippets
 from pipersr_build.report import format as fmt
 from pipersr_build.report.facts import QualityGroup
@@ -26,6 +26,7 @@ def render_card(evidence: Evidence) -> str:
     sections = {
         "Network": _network(evidence),
         "Packages": _packages(evidence.packages),
+        **({"Other formats": _files(evidence.files)} if evidence.files else {}),
         "Quality": _quality(evidence),
         "Gates": _gates(evidence.gates),
         "How to use": _use(evidence),
@@ -94,6 +95,26 @@ def _packages(packages: list[PackageRecord]) -> list[str]:
         for p in packages
     ]
     return [table(header, rows, right=(5, 6))]
+
+
+def _files(records: list[FileRecord]) -> list[str]:
+    header = ["file", "contract", "input", "output", "asks", "size", "operations", "least PSNR", "SHA-256"]
+    rows = [
+        [
+            code(one.file),
+            one.kind,
+            text(one.input),
+            text(one.output),
+            text(one.runtime),
+            fmt.megabytes(one.bytes),
+            fmt.count(sum(one.census.values())),
+            text(facts.worst_parity(one)),
+            code(fmt.short_hash(one.sha256)),
+        ]
+        for one in records
+    ]
+    note = "The PSNR is the least against PyTorch; the report says on which inputs, and run by what."
+    return [table(header, rows, right=(5, 6, 7)), note]
 
 
 def _quality(evidence: Evidence) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from pipersr_build.evidence import (
     CensusComparison,
     Evidence,
+    FileRecord,
     Gate,
     ImageQuality,
     Quality,
@@ -197,6 +198,14 @@ def held_out_points(training: Training, level: float | None) -> list[tuple[float
     best = max((psnr for _, psnr in points), default=0.0)
     floor = best - _BELOW_BEST if level is None else level - _BELOW_BICUBIC
     return [point for point in points if point[1] >= floor] or points
+
+
+def worst_parity(record: FileRecord) -> str:
+    """The least agreement with PyTorch over all inputs of a file, or the word for its absence."""
+    if not record.parity:
+        return fmt.NOT_MEASURED
+    values = [one.psnr_db for one in record.parity if one.psnr_db is not None]
+    return fmt.decibels(min(values)) if values else "identical"
 
 
 @dataclass(frozen=True)
