@@ -7,10 +7,12 @@ refused, so that a record always means what this file says it means.
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from pipersr_build import files
 from pipersr_build.errors import InputError
+from pipersr_build.evidence_figures import Activations, Node, Peer, Roof, Traffic
+from pipersr_build.records import Record as Record
 
 SCHEMA_VERSION: Literal[2] = 2
 
@@ -22,12 +24,6 @@ Device = Literal["ane", "gpu", "cpu"]
 OtherFormat = Literal["onnx", "coreai"]
 PlacementVerdict = Literal["ane", "soft", "tie", "hard", "dynamic", "unknown"]
 RESIDENT: frozenset[PlacementVerdict] = frozenset({"ane", "tie"})
-
-
-class Record(BaseModel):
-    """Base of all records: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 class Machine(Record):
@@ -246,6 +242,8 @@ class Latency(Record):
     expected: float
     high: float
     whole: bool = Field(description="everything is on the engine; else the CPU's part is Core ML's estimate")
+    bound: str = Field(default="", description="what takes longest, of the expected time")
+    inferred: list[str] = Field(default=[], description="the chip's rates that nobody measured on it")
 
 
 class Placement(Record):
@@ -276,6 +274,9 @@ class PackageRecord(Record):
     parity: list[Parity]
     placement: Placement | None = None
     compute_plan: Placement | None = Field(default=None, description="Core ML's own, read on a Mac")
+    graph: list[Node] = []
+    latencies: list[Latency] = Field(default=[], description="predicted, on every chip with known rates")
+    traffic: Traffic | None = None
 
     @property
     def label(self) -> str:
@@ -360,6 +361,9 @@ class Evidence(Record):
     quality: list[Quality] = []
     samples: list[Sample] = []
     gates: list[Gate] = []
+    roofs: list[Roof] = Field(default=[], description="of the chips that latencies are predicted for")
+    activations: Activations | None = None
+    peers: list[Peer] = Field(default=[], description="ours beside what others published")
 
     @property
     def exported(self) -> list[PackageRecord | FileRecord]:
