@@ -143,7 +143,7 @@ class Training(Record):
     schedule: str = "cosine"
     ema: float = 0.0
     form: str = "as_is"
-    legs: list[Leg] = []
+    legs: list[Leg] = Field(default=[])
     settings: dict[str, Any] = Field(default={}, description="the configuration, without folders")
     before: "Training | None" = Field(default=None, description="the run whose weights this one began with")
     warm_start: str = Field(default="", description="how those weights were changed for another scale")
@@ -220,7 +220,7 @@ class OperationPlacement(Record):
     preferred: Device | None = Field(description="where it will run; None where that is unknown")
     verdict: PlacementVerdict
     reasons: list[str]
-    sources: list[str] = []
+    sources: list[str] = Field(default=[])
     advice: list[str] = Field(default=[], description="what to change")
     estimates: Estimates | None = None
     inserted: bool = Field(default=False, description="Core ML added it; the package does not have it")
@@ -255,7 +255,7 @@ class Placement(Record):
     operations: list[OperationPlacement]
     totals: Totals | None = None
     latency: Latency | None = Field(default=None, description="of a prediction, where rates are known")
-    warnings: list[str] = []
+    warnings: list[str] = Field(default=[])
 
 
 class PackageRecord(Record):
@@ -274,7 +274,7 @@ class PackageRecord(Record):
     parity: list[Parity]
     placement: Placement | None = None
     compute_plan: Placement | None = Field(default=None, description="Core ML's own, read on a Mac")
-    graph: list[Node] = []
+    graph: list[Node] = Field(default=[])
     latencies: list[Latency] = Field(default=[], description="predicted, on every chip with known rates")
     traffic: Traffic | None = None
 
@@ -355,12 +355,12 @@ class Evidence(Record):
     config: dict[str, Any]
     training: Training | None = None
     fusion: Fusion | None = None
-    censuses: list[CensusComparison] = []
-    packages: list[PackageRecord] = []
+    censuses: list[CensusComparison] = Field(default=[])
+    packages: list[PackageRecord] = Field(default=[])
     files: list[FileRecord] = Field(default=[], description="of other formats: ONNX, Core AI")
-    quality: list[Quality] = []
-    samples: list[Sample] = []
-    gates: list[Gate] = []
+    quality: list[Quality] = Field(default=[])
+    samples: list[Sample] = Field(default=[])
+    gates: list[Gate] = Field(default=[])
     roofs: list[Roof] = Field(default=[], description="of the chips that latencies are predicted for")
     activations: Activations | None = None
     peers: list[Peer] = Field(default=[], description="ours beside what others published")

@@ -72,7 +72,8 @@ def _recorded(evidence: Evidence) -> Iterator[_Measured]:
 
 def _peers(measured: list[_Measured], evidence: Evidence, protocol: str) -> Iterator[Peer]:
     parameters = evidence.fusion.parameters_after if evidence.fusion else None
-    for name, scale in dict.fromkeys((one.row.dataset, one.row.scale) for one in measured):
+    sets = dict.fromkeys((one.row.dataset, one.row.scale) for one in measured)
+    for name, scale in sorted(sets, key=lambda one: _place(one[0])):
         for one in measured:
             if (one.row.dataset, one.row.scale) == (name, scale):
                 yield _ours(one, parameters)
@@ -80,6 +81,11 @@ def _peers(measured: list[_Measured], evidence: Evidence, protocol: str) -> Iter
         for row in best(rows, protocol):
             alike = row.protocol == protocol
             yield Peer(**vars(row), kind="measured" if alike else "published")
+
+
+def _place(dataset: str) -> int:
+    """Where a test set stands in the table of published figures."""
+    return list(dict.fromkeys(row.dataset for row in load_published())).index(dataset)
 
 
 def _ours(one: _Measured, parameters: int | None) -> Peer:

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 from pipersr_build.evidence_figures import Activations, Histogram
 from pipersr_build.report.charts import Scale
+from pipersr_build.report.placement_facts import percent
 from pipersr_build.report.shapes import box, drawing, segment, text
 
 LEAST_NORMAL, LARGEST = 2.0**-14, 65504.0
 LARGEST_SUM = 32768.0  # see inspection.inspect
 WIDTH = 460
-_LEFT, _RIGHT, _TOP, _BOTTOM, _BARS = 10, 10, 62, 40, 150
+_LEFT, _RIGHT, _TOP, _BOTTOM, _BARS = 14, 10, 54, 40, 150
 _NAMES, _ROW, _RIDGE = 122, 17, 15  # of the chart of every operation
 _TOP_EXPONENT = 17
 _TICKS = range(-24, 17, 4)
@@ -36,24 +37,32 @@ def subnormal_share(one: Histogram, first: int) -> float:
     return below / max(sum(one.counts) + one.zeros, 1)
 
 
+def share(part: float) -> str:
+    """A share in per cent; what is less than a tenth of one says so."""
+    return "under 0.1 %" if 0 < part < 1e-3 else percent(part)
+
+
+def power(exponent: int) -> str:
+    """A power of two as it is written: `2⁻¹⁴`."""
+    return "2" + str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+
+
 def histogram_chart(found: Activations, *, key: str) -> str:
     """All operations' values as bars, a bar for each power of two."""
     whole = total(found)
     x = _scale(found, _LEFT, WIDTH - _RIGHT)
     floor, most = _TOP + _BARS, max(whole.counts) or 1
-    body = [*_zones(x, _TOP, floor)]
+    body = [*_zones(x, _TOP, floor), text("tick", x.start + 5, _TOP + 15, "subnormal")]
     everything = max(sum(whole.counts) + whole.zeros, 1)
     for index, number in enumerate(whole.counts):
         exponent, tall = found.first + index, _BARS * number / most
-        words = f"2^{exponent} to 2^{exponent + 1}: {number / everything:.2%} of all values"
+        words = f"{power(exponent)} to {power(exponent + 1)}: {share(number / everything)} of all values"
         if number:
             wide = x(exponent + 1) - x(exponent) - 1
             body.append(box("bar", x(exponent) + 0.5, floor - tall, wide, tall, words))
     body += [*_limits(x, floor), *_axis(x, floor)]
-    words = f"largest value {whole.largest:.4g}, {subnormal_share(whole, found.first):.2%} subnormal"
-    return drawing(
-        "chart", key, "Activations against fp16's limits", words, body, (WIDTH, floor + _BOTTOM)
-    )
+    words = f"largest value {whole.largest:.4g}, {share(subnormal_share(whole, found.first))} subnormal"
+    return drawing("chart", key, "Activations against fp16's limits", words, body, (WIDTH, floor + _BOTTOM))
 
 
 def ridge_chart(found: Activations, *, key: str) -> str:
@@ -102,7 +111,7 @@ def _axis(x: Scale, floor: float) -> list[str]:
     lines = [segment("axis", x.start, floor, x.end, floor)]
     for tick in x.ticks:
         lines += [segment("grid", x(tick), floor, x(tick), floor + 4)]
-        lines += [text("tick", x(tick), floor + 17, f"2^{tick:g}".replace("-", "\u2212"), "middle")]
+        lines += [text("tick", x(tick), floor + 17, power(int(tick)), "middle")]
     return [*lines, text("tick", x.end, floor + 34, "absolute value", "end")]
 
 

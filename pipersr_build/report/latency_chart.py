@@ -59,7 +59,9 @@ def _rates(x: Scale, floor: float) -> list[str]:
 
 def _band(band: Latency, x: Scale, y: float, chosen: bool) -> str:
     kind = "name" if chosen else "tick"
-    words = f"{band.chip}: {milliseconds(band.expected)}, {milliseconds(band.low)} to {milliseconds(band.high)}"
+    words = (
+        f"{band.chip}: {milliseconds(band.expected)}, {milliseconds(band.low)} to {milliseconds(band.high)}"
+    )
     return "".join(
         [
             text(kind, _LEFT - 8, y + 4, band.chip, "end"),

@@ -12,7 +12,7 @@ from pipersr_build.report.shapes import dot, drawing, segment, text
 
 WIDTH, HEIGHT = 460, 330
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 10, 30, 44
-_LETTER, _LINE, _RADIUS = 6.1, 13.0, 4.5
+_LETTER, _BOLD, _LINE, _RADIUS = 6.1, 7.6, 13.0, 4.5
 _MARKS = {"ours": "mark", "measured": "dark", "published": "hollow"}
 
 
@@ -108,13 +108,16 @@ def _marks(known: Sequence[Peer], x: Scale, y: Scale) -> list[str]:
     points = [(x(float(row.parameters or 1)), y(row.psnr)) for row in known]
     names = [_name(row) for row in known]
     frame = Box(_LEFT, _TOP, WIDTH - _RIGHT, HEIGHT - _BOTTOM)
-    boxes = place(points, [(_LETTER * len(name) + 4, _LINE) for name in names], frame, _RADIUS)
+    wide = [_BOLD if row.kind == "ours" else _LETTER for row in known]
+    sizes = [(letter * len(name) + 4, _LINE) for letter, name in zip(wide, names, strict=True)]
+    boxes = place(points, sizes, frame, _RADIUS + 1)
     lines = []
     for (px, py), box in zip(points, boxes, strict=True):
         tip = box.nearest((px, py))
         if math.dist(tip, (px, py)) > 2.5 * _RADIUS:
             lines.append(segment("leader", px, py, *tip))
-    for row, name, (px, py), box in zip(known, names, points, boxes, strict=True):
+    drawn = list(zip(known, names, points, boxes, strict=True))
+    for row, name, (px, py), box in reversed(drawn):  # ours lies on top
         words = f"{row.network}: {row.psnr:.2f} dB, {row.parameters:,} parameters, {row.protocol}"
         lines.append(dot(_MARKS[row.kind], px, py, _RADIUS + (row.kind == "ours"), words))
         kind = "name" if row.kind == "ours" else "tick"

@@ -10,7 +10,7 @@ from pipersr_build.report.labels import Box, place
 from pipersr_build.report.shapes import dot, drawing, segment, text
 
 WIDTH, HEIGHT = 460, 340
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 14, 30, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44, 66, 30, 44
 _LETTER, _LINE = 6.4, 14.0
 
 
@@ -77,7 +77,7 @@ def roofline_chart(found: Sequence[Case], roofs: Sequence[Roof], *, key: str) ->
     body += [_point(case, own, x, y) for case in found]
     body += _names(found, x, y)
     words = "; ".join(
-        f"{c.label}: {c.fused:.4g} FLOP per byte, {c.expected:.3g} TFLOP/s; {c.streamed:.3g} FLOP per byte if "
+        f"{c.label}: {c.fused:.4g} FLOP per byte, {c.expected:.3g} TFLOP/s; {c.streamed:.3g} if "
         "every operation streamed"
         for c in found
     )
@@ -107,8 +107,8 @@ def _roof(roof: Roof, x: Scale, y: Scale, own: bool) -> str:
     if start < flat:
         foot, top = bound(roof, start), bound(roof, flat)
         parts.append(segment(kind, x(start), y(foot), x(flat), y(top), style))
-    words = f"{roof.chip} {roof.tflops:.3g} TFLOP/s, {roof.bandwidth:g} GB/s"
-    parts.append(text("name" if own else "tick", x.end, y(roof.tflops) - 5, words, "end"))
+    words = f"{roof.chip} {roof.tflops:.3g}"
+    parts.append(text("name" if own else "tick", x.end + 5, y(roof.tflops) + 4, words))
     return "".join(parts)
 
 

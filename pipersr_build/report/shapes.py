@@ -56,6 +56,8 @@ def box(
 ) -> str:
     """A rectangle, which says `words` under the pointer if there are any."""
     place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="{round_:g}"'
-    return f'<rect class="{kind}" {place}><title>{escape(words)}</title></rect>' if words else (
-        f'<rect class="{kind}" {place}/>'
+    return (
+        f'<rect class="{kind}" {place}><title>{escape(words)}</title></rect>'
+        if words
+        else (f'<rect class="{kind}" {place}/>')
     )
