@@ -31,7 +31,7 @@ def front_matter(evidence: Evidence) -> str:
     results = _results(evidence)
     if results:
         fields["metrics"] = ["psnr", "ssim"]
-        fields["model-index"] = [{"name": evidence.name, "results": results}]
+        fields["model-index"] = [{"name": _line(evidence.name), "results": results}]
     return f"---\n{yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=100)}---"
 
 
@@ -56,9 +56,9 @@ def _result(row: Quality) -> dict[str, Any]:
     values = {"psnr": ("PSNR", round(row.mean_psnr, 3)), "ssim": ("SSIM", round(row.mean_ssim, 4))}
     return {
         "task": {"type": _TASK, "name": f"Image super-resolution, {row.scale:g}x"},
-        "dataset": {"type": _slug(row.dataset), "name": row.dataset, "args": said},
+        "dataset": {"type": _slug(row.dataset), "name": _line(row.dataset), "args": said},
         "metrics": [
-            {"type": key, "value": value, "name": f"{name} ({row.protocol}), {row.subject}"}
+            {"type": key, "value": value, "name": f"{name} ({row.protocol}), {_line(row.subject)}"}
             for key, (name, value) in values.items()
         ],
     }
@@ -67,3 +67,8 @@ def _result(row: Quality) -> dict[str, Any]:
 def _slug(words: str) -> str:
     """Words as the Hub writes identifiers."""
     return re.sub(r"[^a-z0-9.]+", "-", words.lower()).strip("-") or "unnamed"
+
+
+def _line(words: str) -> str:
+    """Words on one line, which cannot end the block."""
+    return " ".join(words.split())
