@@ -1,5 +1,6 @@
 """The report in a real browser: the slider, the console, the network, contrast, narrow windows, paper."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -97,8 +98,8 @@ def changed_columns(before, after):
 def test_the_keyboard_moves_the_slider_and_the_picture_changes(visit, tmp_path):
     page = visit()
     stage, slider = page.locator(".stage").first, page.get_by_role("slider").first
-    middle = pixels(stage, tmp_path)
     slider.focus()
+    middle = pixels(stage, tmp_path)
     page.keyboard.press("Home")
     assert slider.get_attribute("aria-valuetext") == "0 % bicubic, 100 % ours"
     left, right = changed_columns(middle, pixels(stage, tmp_path))
@@ -156,9 +157,8 @@ def test_paper_shows_everything_that_a_screen_can(visit):
         assert folded.nth(index).evaluate(hidden), folded.nth(index).inner_text()[:60]
     assert not page.get_by_role("slider").first.is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 760
-    [*boxes] = (
-        page.locator(f".compare .{kind}").first.bounding_box() for kind in ("bicubic", "ours", "truth")
-    )
+    kinds = ("bicubic", "ours", "truth")
+    boxes = [page.locator(f".compare .{kind}").first.bounding_box() for kind in kinds]
     assert len({round(box["y"]) for box in boxes}) == 1
     assert boxes[0]["x"] < boxes[1]["x"] < boxes[2]["x"]
     assert page.evaluate("getComputedStyle(document.querySelector('.bicubic')).clipPath") == "none"
@@ -180,7 +180,7 @@ def test_a_screen_reader_finds_its_way(visit):
     levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map(h => +h.tagName[1])")
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     for role, number in (("banner", 1), ("main", 1), ("contentinfo", 1), ("navigation", 1)):
         assert page.get_by_role(role).count() == number, role
     names = page.locator("main").aria_snapshot()
@@ -189,10 +189,6 @@ def test_a_screen_reader_finds_its_way(visit):
         assert control.evaluate("c => c.labels.length") == 1
     unnamed = "[...document.querySelectorAll('svg[role=img]')].filter(s => !s.querySelector('title,desc'))"
     assert page.evaluate(f"{unnamed}.length") == 0
-    assert (
-        page.evaluate("document.querySelectorAll('svg:not([role=img]):not([aria-hidden]) > title').length")
-        == 0
-    )
 
 
 def test_the_keyboard_reaches_the_content_and_shows_where_it_is(visit):
@@ -206,7 +202,7 @@ def test_the_keyboard_reaches_the_content_and_shows_where_it_is(visit):
     assert page.evaluate("document.activeElement.matches(':focus-visible')")
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     reached = set()
-    for _ in range(60):
+    for _ in range(12):
         page.keyboard.press("Tab")
         reached.add(page.evaluate("document.activeElement.tagName"))
     assert {"INPUT", "SUMMARY", "DIV"} <= reached
