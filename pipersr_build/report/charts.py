@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from pipersr_build.report.shapes import drawing, segment, text
+from pipersr_build.report.shapes import dot, drawing, segment, text
 
 WIDTH, HEIGHT = 460, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 24, 26, 42
@@ -169,8 +169,5 @@ def _path(points: Sequence[Point], x: Scale, y: Scale) -> str:
 
 
 def _mark(point: Point, x: Scale, y: Scale, x_label: str, y_label: str) -> str:
-    words = escape(f"{x_label} {point[0]:,.6g}: {point[1]:.2f} {y_label}")
-    return (
-        f'<circle class="mark" cx="{x(point[0]):.1f}" cy="{y(point[1]):.1f}" r="3.2">'
-        f"<title>{words}</title></circle>"
-    )
+    words = f"{x_label} {point[0]:,.6g}: {point[1]:.2f} {y_label}"
+    return dot("mark", x(point[0]), y(point[1]), 3.2, words)
