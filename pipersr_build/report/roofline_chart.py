@@ -74,6 +74,7 @@ def roofline_chart(found: Sequence[Case], roofs: Sequence[Roof], *, key: str) ->
     x = Scale(left, right, _LEFT, WIDTH - _RIGHT, log_ticks(left, right), log=True)
     y = Scale(low, high, HEIGHT - _BOTTOM, _TOP, log_ticks(low, high), log=True)
     body = [*_axes(x, y), *(_roof(roof, x, y, roof is own) for roof in roofs)]
+    body += _labels(roofs, x, y)
     body += [_point(case, own, x, y) for case in found]
     body += _names(found, x, y)
     words = "; ".join(
@@ -107,9 +108,18 @@ def _roof(roof: Roof, x: Scale, y: Scale, own: bool) -> str:
     if start < flat:
         foot, top = bound(roof, start), bound(roof, flat)
         parts.append(segment(kind, x(start), y(foot), x(flat), y(top), style))
-    words = f"{roof.chip} {roof.tflops:.3g}"
-    parts.append(text("name" if own else "tick", x.end + 5, y(roof.tflops) + 4, words))
     return "".join(parts)
+
+
+def _labels(roofs: Sequence[Roof], x: Scale, y: Scale) -> list[str]:
+    """The roofs' names at their right ends, the highest first, each clear of the one above it."""
+    lines, free = [], 0.0
+    for roof in sorted(roofs, key=lambda roof: -roof.tflops):
+        at = max(y(roof.tflops) + 4, free)
+        kind = "name" if roof is roofs[0] else "tick"
+        lines.append(text(kind, x.end + 5, at, f"{roof.chip} {roof.tflops:.3g}"))
+        free = at + _LINE
+    return lines
 
 
 def _point(case: Case, own: Roof, x: Scale, y: Scale) -> str:

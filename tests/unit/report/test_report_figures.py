@@ -1,5 +1,6 @@
 import re
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
 import pytest
 from report_records import IMAGE, VIDEO, full, latencies, minimal, peers
@@ -95,6 +96,13 @@ def test_the_roofline_is_arithmetic_on_the_record():
     assert [roof.chip for roof in roofs] == ["M4", "M1", "M3"]
     assert bound(roofs[0], 100) == pytest.approx(2.4)
     assert bound(roofs[0], 1e6) == 18.5
+
+
+def test_names_of_roofs_that_lie_close_are_kept_apart():
+    svg = str(figures_of(full()).roofline.svg)
+    heights = sorted(float(y) for y in re.findall(r'y="([\d.]+)" text-anchor="start">M\d [\d.]+<', svg))
+    assert len(heights) == 3
+    assert min(b - a for a, b in pairwise(heights)) >= 13
 
 
 def test_activations_are_summed_and_shares_are_honest():
