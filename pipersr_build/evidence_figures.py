@@ -29,7 +29,8 @@ class Histogram(Record):
     """The magnitudes of one operation's result on some pictures.
 
     `counts[k]` values have 2^(first + k) <= |x| < 2^(first + k + 1), `first` being the record's; smaller
-    ones that are not zero are in the first entry, larger ones in the last.
+    ones that are not zero are in the first entry, larger ones in the last. Of very many values every n-th
+    is counted; `largest` is of all.
     """
 
     name: str

@@ -12,11 +12,19 @@ from pipersr_build.mil.package import Package, open_package
 from pipersr_build.progress import say
 from pipersr_build.validation.parity import input_size
 
+LARGE = 256 * 256  # pixels
+
 
 def of_export(stage: Path, checked: list[Checked], pictures: Pictures) -> Activations | None:
-    """The histograms of the package that takes the fewest pixels; None, with a word, where none can run."""
+    """The histograms of the package that takes the fewest pixels; None, with a word, where none can run.
+
+    A package of more than `LARGE` pixels runs on the first picture alone, which takes seconds.
+    """
+    if not checked:
+        return None
     try:
-        return activations(min(map(_opened(stage), checked), key=_pixels), pictures) if checked else None
+        smallest = min(map(_opened(stage), checked), key=_pixels)
+        return activations(smallest, pictures if _pixels(smallest) <= LARGE else pictures[:1])
     except InputError as error:
         say(f"activations are not counted: {error.what}")
         return None

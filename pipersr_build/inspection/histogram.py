@@ -1,5 +1,6 @@
 """Where a package's activations lie among the numbers that fp16 has, counted on pictures."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from pipersr_build.mil.graph import Output
 from pipersr_build.mil.package import Package
 from pipersr_build.validation.parity import input_size
 
+MOST = 2**20  # values of one result that are counted: all of a tile of 128x128 with 64 channels
 FIRST, LAST = -24, 15  # exponents of two: fp16's least subnormal number and its greatest normal one
 
 
@@ -50,9 +52,10 @@ def activations(package: Package, pictures: Sequence[tuple[str, np.ndarray]]) ->
 def count(value: Tensor) -> np.ndarray:
     """Zeros first, then the values whose magnitude has each exponent from `FIRST` to `LAST`.
 
-    Infinite values and those that are no numbers count with the largest.
+    Infinite values and those that are no numbers count with the largest. Of more than `MOST` values every
+    n-th is counted.
     """
-    sizes = value.float().abs().flatten()
+    sizes = value.flatten()[:: math.ceil(value.numel() / MOST)].float().abs()
     some = sizes[sizes != 0]
     exponents = torch.frexp(some).exponent - 1  # |x| = mantissa * 2^exponent, mantissa in [1, 2)
     exponents[~some.isfinite()] = LAST

@@ -1,9 +1,11 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from pipersr_build.errors import InputError
-from pipersr_build.inspection.histogram import FIRST, LAST, activations, count
+from pipersr_build.inspection.histogram import FIRST, LAST, MOST, activations, count
 from pipersr_build.inspection.inspect import inspect
 from pipersr_build.mil.package import open_package
 
@@ -20,6 +22,14 @@ def test_what_lies_beyond_is_counted_at_the_ends():
     zeros, *found = count(torch.tensor([2.0**-40, 2.0**40, float("inf"), float("-inf"), float("nan")]))
     assert (zeros, found[0], found[-1], sum(found)) == (0, 1, 4, 5)
     assert len(found) == LAST - FIRST + 1
+
+
+def test_of_very_many_values_every_so_manieth_is_counted():
+    value = torch.arange(1, 2 * MOST + 2)  # a third of them, and of each power of two
+    zeros, *found = count(value)
+    assert zeros == 0
+    assert sum(found) == math.ceil(len(value) / 3)
+    assert found[-FIRST + 12] == pytest.approx(2**12 / 3, abs=1)
 
 
 def test_every_value_of_every_operation_is_counted(tiny):
