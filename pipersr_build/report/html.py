@@ -27,6 +27,7 @@ SECTIONS = {
     "training": "Training",
     "network": "Network",
     "packages": "Packages",
+    "formats": "Other formats",
     "provenance": "Provenance",
 }
 
@@ -63,7 +64,7 @@ def _context(evidence: Evidence, folder: Path) -> dict[str, Any]:
         "rows_shown": _ROWS_SHOWN,
         "matrix": gate_matrix(evidence.gates),
         "figures": figures_of(evidence),
-        "sections": list(SECTIONS.items()),
+        "sections": [item for item in SECTIONS.items() if evidence.files or item[0] != "formats"],
         "style": text_of("style.css"),
         "script": text_of("script.js"),
     }

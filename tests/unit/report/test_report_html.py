@@ -7,8 +7,9 @@ import pytest
 from report_records import IMAGE, VIDEO, full, minimal, sample
 
 from pipersr_build.errors import InputError
-from pipersr_build.evidence import Evidence, judge
+from pipersr_build.evidence import Evidence, FileRecord, judge
 from pipersr_build.report import facts
+from pipersr_build.report.card import render_card
 from pipersr_build.report.html import render_html
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "report"
@@ -279,3 +280,17 @@ def test_infinite_differences_are_written(page_of):
 def test_a_single_sample(folder):
     page = render_html(full().model_copy(update={"samples": [sample("leaves")]}), folder)
     assert page.count('type="range"') == 1
+
+
+def test_other_formats_have_a_section_where_there_are_some(page, page_of):
+    known = full().packages[1]
+    record = FileRecord(
+        file="net.onnx", format="onnx", contract="video", input="1 x 3 x 8 x 8", output="1 x 3 x 16 x 16",
+        runtime="ONNX 17", bytes=1_000_000, sha256="c3" * 32, census={"Conv": 14}, parity=known.parity,
+    )  # fmt: skip
+    text = section(page_of(files=[record]), "formats")
+    assert "net.onnx" in text
+    assert "14 Conv" in text
+    assert "Parity with PyTorch, 2 runs" in text
+    assert 'id="formats"' not in page
+    assert "| `net.onnx` |" in render_card(full().model_copy(update={"files": [record]}))
