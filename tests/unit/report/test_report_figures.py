@@ -5,6 +5,8 @@ from itertools import pairwise
 import pytest
 from report_records import IMAGE, VIDEO, full, latencies, minimal, peers
 
+from pipersr_build import files
+from pipersr_build.commands import publish
 from pipersr_build.evidence import Evidence
 from pipersr_build.report.figures_view import figures_of
 from pipersr_build.report.gate_matrix import gate_matrix
@@ -150,3 +152,17 @@ def test_gates_at_a_glance_have_a_place_each():
     assert gate_matrix([*full().gates, full().gates[0]]) is None
     wide = [full().gates[0].model_copy(update={"subject": str(n)}) for n in range(9)]
     assert gate_matrix(wide) is None
+
+
+def test_activations_of_a_package_that_is_kept_are_kept_too(tmp_path):
+    (tmp_path / IMAGE).mkdir()
+    (tmp_path / IMAGE / "model").write_bytes(b"a package")
+    kept = full().packages[0].model_copy(update={"sha256": files.sha256(tmp_path / IMAGE)})
+    before = full().model_copy(update={"packages": [kept]})
+    nothing = {"packages": [], "activations": None, "gates": []}
+    for weights, expected in ((before.weights_sha256, before.activations), ("0" * 64, None)):
+        stage = tmp_path / f"stage-{weights[0]}"
+        stage.mkdir()
+        new = before.model_copy(update={**nothing, "weights_sha256": weights})
+        found = publish.carry_over(publish.Place(tmp_path, stage, before), new)
+        assert found.activations == expected
