@@ -21,7 +21,7 @@ from pipersr_build.mil.census import census
 from pipersr_build.mil.package import Feature, Package, check_weights, open_package
 from pipersr_build.mil.recurrence import recurrence
 from pipersr_build.models import quantized
-from pipersr_build.placement import plan
+from pipersr_build.placement import figures, plan
 from pipersr_build.placement.gate import plan_gate, prediction_gates
 from pipersr_build.placement.package_cost import with_latency
 from pipersr_build.placement.predict import predict
@@ -134,6 +134,9 @@ def check_package(
         parity=records,
         placement=placements[0],
         compute_plan=placements[1] if len(placements) > 1 else None,
+        graph=figures.graph(package.main),
+        latencies=figures.latencies(package),
+        traffic=figures.traffic(package.main, placements[0]),
     )
     left, command = operations.get("batch_norm", 0), f"pipersr-build verify {within}"
     folded = judge("batch norms left", package.title, left, "at most", 0, "", command=command)

@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 
 from pipersr_build import files, machine, models
-from pipersr_build.commands import arguments, other_formats, publish, quality, reproduce
+from pipersr_build.commands import arguments, histograms, other_formats, publish, quality, reproduce
 from pipersr_build.commands.about import training_of
 from pipersr_build.commands.checks import Checked, Pictures, check_package
 from pipersr_build.commands.packing import Made, Packing, packing
@@ -15,6 +15,8 @@ from pipersr_build.config import Config, command_line, evaluation_folders, load
 from pipersr_build.config import plain as settings_of
 from pipersr_build.data.corpus import photos_corpus
 from pipersr_build.errors import InputError
+from pipersr_build.evaluation.peers import with_peers
+from pipersr_build.evaluation.protocol import validation_protocol
 from pipersr_build.evidence import CensusComparison, Evidence, Fusion, Gate, judge
 from pipersr_build.export import formats
 from pipersr_build.export.build import build_for_census, check_state, contracts
@@ -29,7 +31,7 @@ from pipersr_build.models import quantized
 from pipersr_build.models.facts import Facts
 from pipersr_build.models.reference import reference_weights
 from pipersr_build.models.weights import Weights, load_weights, save_weights
-from pipersr_build.placement import rules
+from pipersr_build.placement import figures, rules
 from pipersr_build.progress import bar, say
 from pipersr_build.report import swift
 from pipersr_build.runtime.tiling import spans
@@ -91,6 +93,7 @@ def export(config: Config, weights: Weights, command: str) -> int:
     wanted = preflight(config)
     with publish.place(Path(config.exports), config.name) as where:
         record = publish.carry_over(where, _make(config, weights, wanted, where.stage, command))
+        record = with_peers(record, validation_protocol(config.evaluation.protocol))
         render(record, where.stage)
         if not record.failed:
             swift.write_programs(record, where.stage)
@@ -129,6 +132,8 @@ def _make(config: Config, weights: Weights, wanted: list[Contract], stage: Path,
             *(gate for item in checked for gate in item.gates),
             *(gate for item in others for gate in item.gates),
         ],
+        roofs=figures.roofs(),
+        activations=histograms.of_export(stage, checked, pictures),
     )
 
 

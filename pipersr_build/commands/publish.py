@@ -80,7 +80,10 @@ def carry_over(where: Place, new: Evidence) -> Evidence:
     for name in sorted(kept | foreign | pictures):
         _copy(where.target / name, where.stage / name)
     gates = [gate for gate in where.before.gates if gate.subject.partition(":")[0] in kept]
+    counted = where.before.activations
+    carried = counted if counted is not None and counted.subject.partition(":")[0] in kept else None
     return new.model_copy(update={
+        "activations": new.activations or carried,
         "quality": new.quality or (where.before.quality if same else []),
         "samples": new.samples or (where.before.samples if pictures else []),
         "packages": [*new.packages, *(p for p in old if isinstance(p, PackageRecord) and p.file in kept)],

@@ -12,6 +12,7 @@ from pipersr_build.evidence import (
     FileRecord,
     Gate,
     ImageQuality,
+    PackageRecord,
     Quality,
     Training,
 )
@@ -168,6 +169,12 @@ def _ours(group: QualityGroup, evidence: Evidence) -> Quality | None:
     packages = {package.file for package in evidence.packages}
     named = [row for row in rows if row.subject in packages]
     return next(iter(named + rows), None)
+
+
+def latency_headline(evidence: Evidence) -> PackageRecord | None:
+    """The package whose predicted latency stands at the top: the first for video, else the first."""
+    known = [p for p in evidence.packages if p.placement is not None and p.placement.latency is not None]
+    return next((p for p in known if p.contract == "video"), next(iter(known), None))
 
 
 def same_pictures(first: Iterable[str], second: Iterable[str]) -> bool:
