@@ -1,4 +1,6 @@
-"""The lowest versions that pyproject.toml allows, as constraints: `python tools/floor.py > constraints/floor.txt`.
+"""The lowest versions that pyproject.toml allows, as constraints.
+
+`python tools/floor.py > constraints/floor.txt` writes them anew.
 
 `make test-floor` tests with them. Only what a user installs is held to its floor: the dependencies and the
 extras in `EXTRAS`. Tools of development and the documentation's are what `constraints/tested.txt` says.
