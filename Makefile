@@ -36,13 +36,15 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
-# one process for each core, each with one thread: most tests are too small for more
+# one process for each core, each with one thread: most tests are too small for more. Files start in their order, in
+# which those with the longest tests (integration) come early, so that no process is left with one of them at the end
+PYTEST := -m pytest -n auto --dist loadfile --no-loadscope-reorder
 tests: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST)
 
 coverage: setup
 	rm -f .coverage .coverage.* && mkdir -p build
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=json:build/coverage.json
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) --cov --cov-report=json:build/coverage.json
 	$(BIN)/python tools/coverage_record.py build/coverage.json
 	$(BIN)/python -m pipersr_build.report.documents
 
@@ -50,10 +52,10 @@ coverage: setup
 USED  := logs,notebooks,onnx,publish,serve,tests
 TESTS ?= tests/unit tests/contract
 test-floor: .venv-floor/.ready
-	OMP_NUM_THREADS=1 .venv-floor/bin/python -m pytest -n auto --dist loadfile $(TESTS)
+	OMP_NUM_THREADS=1 .venv-floor/bin/python $(PYTEST) $(TESTS)
 
 test-newest: .venv-newest/.ready
-	OMP_NUM_THREADS=1 .venv-newest/bin/python -m pytest -n auto --dist loadfile $(TESTS)
+	OMP_NUM_THREADS=1 .venv-newest/bin/python $(PYTEST) $(TESTS)
 
 .venv-floor/.ready: pyproject.toml constraints/floor.txt
 	$(PYTHON) -m venv .venv-floor
