@@ -1,6 +1,9 @@
 # make run    set up and run the main job (photographs -> verified Core ML packages in exports/quickstart)
 # make test   set up and run lint, types and tests: exactly what the continuous integration runs
 # make docs   build the documentation as a site in site/ (make docs-serve: serve it, with its search)
+# make coverage     the tests with every line watched; fails below 90 %, keeps the record behind docs/reference/coverage.md
+# make test-floor   the tests with the lowest versions that pyproject.toml allows, in .venv-floor
+# make test-newest  the tests with the newest versions that it allows, in .venv-newest
 # make fuzz   judge 2000 spoilt packages: none may give a traceback or hang (CASES=…, SEED=…)
 VENV ?= .venv
 BIN  := $(VENV)/bin
@@ -8,7 +11,7 @@ BIN  := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help run test check lint types tests docs docs-serve fuzz setup clean
+.PHONY: help run test check lint types tests coverage test-floor test-newest docs docs-serve fuzz setup clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -34,9 +37,38 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
-# one process for each core, each with one thread: most tests are too small for more
+# one process for each core, each with one thread: most tests are too small for more. Files start in their order, in
+# which those with the longest tests (integration) come early, so that no process is left with one of them at the end
+PYTEST := -m pytest -n auto --dist loadfile --no-loadscope-reorder
 tests: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST)
+
+coverage: setup
+	rm -f .coverage .coverage.* && mkdir -p build
+	OMP_NUM_THREADS=1 $(BIN)/python $(PYTEST) --cov --cov-report=json:build/coverage.json
+	$(BIN)/python tools/coverage_record.py build/coverage.json
+	$(BIN)/python -m pipersr_build.report.documents
+
+# What a user installs, without the tools of development; TESTS chooses some of the tests.
+USED  := logs,notebooks,onnx,publish,serve,tests
+TESTS ?= tests/unit tests/contract
+test-floor: .venv-floor/.ready
+	OMP_NUM_THREADS=1 .venv-floor/bin/python $(PYTEST) $(TESTS)
+
+test-newest: .venv-newest/.ready
+	OMP_NUM_THREADS=1 .venv-newest/bin/python $(PYTEST) $(TESTS)
+
+.venv-floor/.ready: pyproject.toml constraints/floor.txt
+	$(PYTHON) -m venv .venv-floor
+	.venv-floor/bin/python -m pip install --quiet --disable-pip-version-check -c constraints/floor.txt -e '.[$(USED)]'
+	.venv-floor/bin/python -m pip install --quiet --disable-pip-version-check --no-deps einops spandrel==0.4.2
+	@touch $@
+
+.venv-newest/.ready: pyproject.toml
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade -e '.[$(USED),coreai]'
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps einops spandrel==0.4.2
+	@touch $@
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
@@ -50,4 +82,4 @@ fuzz: setup
 	$(BIN)/python -m tests.fuzz.fuzz_packages --cases $(CASES) --seed $(SEED)
 
 clean:
-	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-floor .venv-newest .coverage .coverage.* build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

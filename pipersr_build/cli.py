@@ -60,6 +60,8 @@ COMMANDS: dict[str, Command] = {
         "  bundle=video            one package with a function for each size (target=macos15)\n"
         "  --check [FOLDER]        make the packages again and compare: exit code 1 if one differs\n"
         "\n"
+        "export.formats=[coreml,onnx,coreai] makes ONNX files and Core AI models too:\n"
+        "docs/how_to/formats.md.\n"
         "More: docs/how_to/packages.md.",
     ),
     "inspect": Command(

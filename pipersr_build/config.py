@@ -6,13 +6,14 @@ Defaults live here; the YAML files hold only what makes a variant differ from th
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from pipersr_build import models
@@ -114,6 +115,7 @@ class ExportConfig:
 
     image: ImageExport = field(default_factory=ImageExport)
     video: VideoExport = field(default_factory=VideoExport)
+    formats: Any = field(default_factory=lambda: ["coreml"])  # also onnx, coreai; see docs/how_to/formats.md
     rewrite: bool = True  # replace operations that the ANE refuses by exact equivalents
     compress: Any = field(default_factory=list)  # smaller versions too: int8, palette8, palette6, palette4,
     # w8a8
@@ -201,19 +203,29 @@ def load(overrides: Sequence[str] = ()) -> Config:
     for override in overrides:
         if override.startswith(("+", "~")):
             raise InputError(f"{override!r} would add or delete a key", where="configuration", fix=_HELP)
-    store = ConfigStore.instance()
-    store.store(name="schema", node=Config)
-    for name, family in models.FAMILIES.items():
-        store.store(group="model", name=f"{name}_schema", node=family.config)
     try:
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            composed = compose("config", list(overrides))
-        config = OmegaConf.to_object(composed)
+        config = OmegaConf.to_object(_composed(conf_dir(), tuple(overrides)))
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         raise InputError(_first_lines(error), where="configuration", fix=_HELP) from error
     assert isinstance(config, Config)
     check(config)
     return config
+
+
+@cache
+def _store_schemas() -> None:
+    """Tell Hydra what the values' types are."""
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Config)
+    for name, family in models.FAMILIES.items():
+        store.store(group="model", name=f"{name}_schema", node=family.config)
+
+
+@lru_cache(maxsize=256)  # composing takes 0.1 s, and sweeps and tests ask for the same again
+def _composed(folder: Path, overrides: tuple[str, ...]) -> DictConfig:
+    _store_schemas()
+    with initialize_config_dir(str(folder), version_base="1.3"):
+        return compose("config", list(overrides))
 
 
 _HELP = "see the keys with: pipersr-build config"

@@ -10,6 +10,7 @@ from pipersr_build.config_serve import check_serve
 from pipersr_build.config_upscale import check_upscale
 from pipersr_build.data.degradations import parse
 from pipersr_build.errors import InputError
+from pipersr_build.export import formats
 from pipersr_build.export.compression import methods
 from pipersr_build.export.targets import TARGETS
 from pipersr_build.files import SAFE_NAME
@@ -63,6 +64,7 @@ def check(config: "Config") -> None:
     check_training(training)
     _at_least("export.image.tile", config.export.image.tile, 8)
     methods.parse(config.export.compress, config.target.deployment)
+    formats.parse(config.export.formats)
     methods.check_kept(config.export.keep_fp16)
     if not SAFE_NAME.fullmatch(config.name):
         raise _bad("name", config.name, "use letters, digits, '_', '-' and '.'")
@@ -72,7 +74,10 @@ def _check_model(model: Any, data: "DataConfig", training: "TrainingConfig") -> 
     """The network with the settings of its training; a family says itself what it allows."""
     family, facts = models.FAMILIES[model.family], models.facts(model)
     if facts.channels != 3:
-        raise _bad("model.colours", facts.channels, "pictures are RGB here: leave it at 3")
+        key = "colours" if "colours" in models.describe(model) else "form"
+        raise _bad(
+            f"model.{key}", getattr(model, key), "pictures are RGB here: leave it as it was (3, or rgb)"
+        )
     for key, allowed in (("form", family.forms), ("start", family.starts)):
         value = getattr(training, key)
         if value in CHOICES[key] and value not in allowed:

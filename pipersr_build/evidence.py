@@ -7,10 +7,12 @@ refused, so that a record always means what this file says it means.
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from pipersr_build import files
 from pipersr_build.errors import InputError
+from pipersr_build.evidence_figures import Activations, Node, Peer, Roof, Traffic
+from pipersr_build.records import Record as Record
 
 SCHEMA_VERSION: Literal[2] = 2
 
@@ -19,14 +21,9 @@ Verdict = Literal["pass", "fail", "unknown", "not measured"]
 Direction = Literal["at least", "at most"]
 Census = dict[str, int]
 Device = Literal["ane", "gpu", "cpu"]
+OtherFormat = Literal["onnx", "coreai"]
 PlacementVerdict = Literal["ane", "soft", "tie", "hard", "dynamic", "unknown"]
 RESIDENT: frozenset[PlacementVerdict] = frozenset({"ane", "tie"})
-
-
-class Record(BaseModel):
-    """Base of all records: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 class Machine(Record):
@@ -146,7 +143,7 @@ class Training(Record):
     schedule: str = "cosine"
     ema: float = 0.0
     form: str = "as_is"
-    legs: list[Leg] = []
+    legs: list[Leg] = Field(default=[])
     settings: dict[str, Any] = Field(default={}, description="the configuration, without folders")
     before: "Training | None" = Field(default=None, description="the run whose weights this one began with")
     warm_start: str = Field(default="", description="how those weights were changed for another scale")
@@ -223,7 +220,7 @@ class OperationPlacement(Record):
     preferred: Device | None = Field(description="where it will run; None where that is unknown")
     verdict: PlacementVerdict
     reasons: list[str]
-    sources: list[str] = []
+    sources: list[str] = Field(default=[])
     advice: list[str] = Field(default=[], description="what to change")
     estimates: Estimates | None = None
     inserted: bool = Field(default=False, description="Core ML added it; the package does not have it")
@@ -245,6 +242,8 @@ class Latency(Record):
     expected: float
     high: float
     whole: bool = Field(description="everything is on the engine; else the CPU's part is Core ML's estimate")
+    bound: str = Field(default="", description="what takes longest, of the expected time")
+    inferred: list[str] = Field(default=[], description="the chip's rates that nobody measured on it")
 
 
 class Placement(Record):
@@ -256,7 +255,7 @@ class Placement(Record):
     operations: list[OperationPlacement]
     totals: Totals | None = None
     latency: Latency | None = Field(default=None, description="of a prediction, where rates are known")
-    warnings: list[str] = []
+    warnings: list[str] = Field(default=[])
 
 
 class PackageRecord(Record):
@@ -275,6 +274,9 @@ class PackageRecord(Record):
     parity: list[Parity]
     placement: Placement | None = None
     compute_plan: Placement | None = Field(default=None, description="Core ML's own, read on a Mac")
+    graph: list[Node] = Field(default=[])
+    latencies: list[Latency] = Field(default=[], description="predicted, on every chip with known rates")
+    traffic: Traffic | None = None
 
     @property
     def label(self) -> str:
@@ -284,6 +286,27 @@ class PackageRecord(Record):
     @property
     def kind(self) -> str:
         """The contract as a person names it: `image`, `video` or `video with state`."""
+        return f"{self.contract} with state" if self.state else self.contract
+
+
+class FileRecord(Record):
+    """One exported file of a format other than Core ML's packages."""
+
+    file: str
+    format: OtherFormat
+    runtime: str = Field(description="what it asks of those who run it: `opset 18`, `Core AI 27.0`")
+    contract: Literal["image", "video", "any size"]
+    state: bool = Field(default=False, description="the state of the frame before goes in and comes out")
+    input: str
+    output: str
+    bytes: int
+    sha256: str
+    census: Census
+    parity: list[Parity]
+
+    @property
+    def kind(self) -> str:
+        """The contract as a person names it: `image`, `any size`, `video with state`."""
         return f"{self.contract} with state" if self.state else self.contract
 
 
@@ -332,11 +355,20 @@ class Evidence(Record):
     config: dict[str, Any]
     training: Training | None = None
     fusion: Fusion | None = None
-    censuses: list[CensusComparison] = []
-    packages: list[PackageRecord] = []
-    quality: list[Quality] = []
-    samples: list[Sample] = []
-    gates: list[Gate] = []
+    censuses: list[CensusComparison] = Field(default=[])
+    packages: list[PackageRecord] = Field(default=[])
+    files: list[FileRecord] = Field(default=[], description="of other formats: ONNX, Core AI")
+    quality: list[Quality] = Field(default=[])
+    samples: list[Sample] = Field(default=[])
+    gates: list[Gate] = Field(default=[])
+    roofs: list[Roof] = Field(default=[], description="of the chips that latencies are predicted for")
+    activations: Activations | None = None
+    peers: list[Peer] = Field(default=[], description="ours beside what others published")
+
+    @property
+    def exported(self) -> list[PackageRecord | FileRecord]:
+        """The packages, and the files of other formats."""
+        return [*self.packages, *self.files]
 
     @property
     def failed(self) -> list[Gate]:

@@ -13,18 +13,20 @@ import numpy as np
 import torch
 from torch import nn
 
-from pipersr_build import machine, quiet
+from pipersr_build import machine
 from pipersr_build.benchmark.record import Figure
 from pipersr_build.data.photos import load_photos
-from pipersr_build.errors import MachineError
+from pipersr_build.export import formats
 from pipersr_build.export.build import build
-from pipersr_build.export.contracts import Contract
+from pipersr_build.export.contracts import INPUT, OUTPUT, Contract
+from pipersr_build.export.formats import onnx
 from pipersr_build.fusion import to_deploy
 from pipersr_build.mil.interpreter import Interpreter
 from pipersr_build.mil.package import Package, open_package
 from pipersr_build.models.pipersr import PiperSRConfig
 from pipersr_build.models.reference import reference_weights
 from pipersr_build.models.weights import load_weights
+from pipersr_build.validation import onnx_file
 
 SIZE = 360, 640  # height, width of the frame
 ROUNDS, WARM_UP = 9, 2
@@ -54,29 +56,24 @@ def measure() -> list[Figure]:
     Raises:
         MachineError: onnxruntime or the exporter to ONNX is not installed.
     """
-    runtime = _library("onnxruntime")
-    _library("onnxscript")
+    formats.require(formats.ONNX)
+    runtime = importlib.import_module("onnxruntime")
     network = to_deploy(load_weights(reference_weights(PiperSRConfig())).network.eval())
     ways = [way for way in WAYS if "compute" not in way.options or machine.bf16_cpu()]
     frame = _frame()
     with tempfile.TemporaryDirectory() as folder:
-        theirs = onnx_runner(runtime, network, frame, Path(folder))
+        theirs = onnx_runner(network, frame, Path(folder))
         package = _package(network, Path(folder))
         ours = [interpreter_runner(package, way.options, frame) for way in ways]
         return _figures(runtime, ways, theirs, ours)
 
 
-def onnx_runner(runtime: ModuleType, network: nn.Module, frame: np.ndarray, folder: Path) -> Run:
+def onnx_runner(network: nn.Module, frame: np.ndarray, folder: Path) -> Run:
     """The network, exported to ONNX, on onnxruntime's CPU provider with as many threads as PyTorch."""
     file = folder / "network.onnx"
-    with quiet.conversion(), torch.no_grad():
-        torch.onnx.export(
-            network, (torch.from_numpy(frame),), file, input_names=["x"], dynamo=True, verbose=False
-        )
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = runtime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    return lambda: session.run(None, {"x": frame})[0]
+    file.write_bytes(onnx.serialized(onnx.convert(network, (frame.shape[2], frame.shape[3]))))
+    run, _ = onnx_file.onnxruntime_runner(file)
+    return lambda: run({INPUT: frame})[OUTPUT]
 
 
 def interpreter_runner(package: Package, options: dict[str, str], frame: np.ndarray) -> Run:
@@ -144,11 +141,3 @@ def _package(network: nn.Module, folder: Path) -> Package:
     contract = Contract("video", "frame", *SIZE)
     ((_, path),) = build(network, [contract], folder, deployment="macOS13", title="benchmark", metadata={})
     return open_package(path)
-
-
-def _library(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        fix = "pip install 'pipersr-build[onnx]'"
-        raise MachineError(f"{name} is not installed, which this benchmark compares with", fix=fix) from error

@@ -21,7 +21,7 @@ from pipersr_build.mil.census import census
 from pipersr_build.mil.package import Feature, Package, check_weights, open_package
 from pipersr_build.mil.recurrence import recurrence
 from pipersr_build.models import quantized
-from pipersr_build.placement import plan
+from pipersr_build.placement import figures, plan
 from pipersr_build.placement.gate import plan_gate, prediction_gates
 from pipersr_build.placement.package_cost import with_latency
 from pipersr_build.placement.predict import predict
@@ -134,6 +134,9 @@ def check_package(
         parity=records,
         placement=placements[0],
         compute_plan=placements[1] if len(placements) > 1 else None,
+        graph=figures.graph(package.main),
+        latencies=figures.latencies(package),
+        traffic=figures.traffic(package.main, placements[0]),
     )
     left, command = operations.get("batch_norm", 0), f"pipersr-build verify {within}"
     folded = judge("batch norms left", package.title, left, "at most", 0, "", command=command)
@@ -160,18 +163,26 @@ def check_parity(
             continue
         for one, compare in questions:
             found = compare(run, label)
-            gates.append(_gate(package, one, found, command))
+            gates.append(_gate(package, one, found, command, label))
             records += found
     return records, gates
 
 
-def _gate(package: Package, expected: Expected, found: list[Parity], command: str) -> Gate:
+def _gate(
+    package: Package, expected: Expected, found: list[Parity], command: str, runner: str = "Core ML"
+) -> Gate:
     """The gate of one comparison; noise is told in its note where it does not count."""
     noise = [one for one in found if parity.NOISE in one.input and not expected.noise]
     counted = [one for one in found if one not in noise]
     told = [f"{one.input} {one.psnr_db:.1f} dB, not judged" for one in noise if one.psnr_db is not None]
     gate = parity.gate(
-        kind_of(package), package.title, counted, command, expected.least_db, named=expected.gate
+        kind_of(package),
+        package.title,
+        counted,
+        command,
+        expected.least_db,
+        named=expected.gate,
+        runner=runner,
     )
     return gate.model_copy(update={"note": "; ".join(filter(None, (*told, expected.note)))})
 

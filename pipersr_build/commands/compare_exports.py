@@ -8,6 +8,7 @@ from pipersr_build import evidence, machine
 from pipersr_build.commands.publish import EVIDENCE
 from pipersr_build.evaluation.names import distinct
 from pipersr_build.evidence import Evidence, PackageRecord
+from pipersr_build.report import facts
 from pipersr_build.report.compare_record import Change, Changes
 
 Facts = dict[str, dict[str, Any]]  # part -> what -> value
@@ -26,15 +27,17 @@ def changes(before: Path, after: Path, command: str) -> Changes:
         InputError: the evidence of one cannot be read.
     """
     names = distinct([before, after]) if before.resolve() != after.resolve() else [str(before), str(after)]
-    old, new = (facts_of(evidence.load(folder / EVIDENCE)) for folder in (before, after))
-    parts = list(dict.fromkeys([*old, *new]))
-    found = [change for part in parts for change in _changes(part, old.get(part, {}), new.get(part, {}))]
+    old, new = (evidence.load(folder / EVIDENCE) for folder in (before, after))
+    shared = {p.label for p in old.packages} & {p.label for p in new.packages}
+    was, now = facts_of(old, shared), facts_of(new, shared)
+    found = [change for part in was for change in _changes(part, was[part], now[part])]
     return Changes(
         provenance=machine.provenance(command),
         before=names[0],
         after=names[1],
+        glance=glance(old, new),
         changes=found,
-        same={part: _same(old.get(part, {}), new.get(part, {})) for part in parts},
+        same={part: _same(was[part], now[part]) for part in was},
     )
 
 
@@ -48,26 +51,63 @@ def _same(old: dict[str, Any], new: dict[str, Any]) -> int:
     return sum(key in new and new[key] == value for key, value in old.items())
 
 
-def facts_of(found: Evidence) -> Facts:
-    """What an export's evidence says, part by part, as values with names."""
+def facts_of(found: Evidence, shared: set[str]) -> Facts:
+    """What an export's evidence says, part by part, what matters most first, as values with names.
+
+    Args:
+        found: an export's.
+        shared: the packages (functions) that both exports have; of others it is only said that they are
+            there.
+    """
     config = {key: value for key, value in found.config.items() if key not in (*NOT_COMPARED, "model")}
-    sizes = {f"{p.file}, bytes": p.bytes for p in found.packages}
+    packages = [package for package in found.packages if package.label in shared]
+    alone = {package.label for package in found.packages} - shared
+    gates = [gate for gate in found.gates if gate.subject not in alone]
     return {
-        "network": flat(found.model),
-        "configuration": flat(config),
-        "training": _training(found),
-        "fusion": flat(found.fusion.model_dump()) if found.fusion else {},
-        "operations": {key: n for package in found.packages for key, n in _operations(package)},
-        "sizes": sizes,
-        "parity": {f"{p.label}, {one.input}, {one.runner}": one.psnr_db for p in found.packages
-                   for one in p.parity},
-        "placement": {f"{p.label}, {key}": n for p in found.packages for key, n in _placement(p)},
+        "gates": {f"{gate.name}, {gate.subject}": gate.verdict for gate in gates},
         "quality": {f"{q.dataset}, {q.protocol}, {q.subject}, {key}": value for q in found.quality
                     for key, value in (("dB", q.mean_psnr), ("SSIM", q.mean_ssim))},
-        "gates": {f"{gate.name}, {gate.subject}": gate.verdict for gate in found.gates},
-        "gate values": {f"{gate.name}, {gate.subject}": gate.value for gate in found.gates},
+        "packages": {package.label: package.kind for package in found.packages},
+        "latency, predicted": {f"{p.label}, {band.chip}, ms": band.expected for p in packages
+                               for band in p.latencies},
+        "sizes": {f"{p.file}, bytes": p.bytes for p in packages},
+        "operations": {key: n for package in packages for key, n in _operations(package)},
+        "placement": {f"{p.label}, {key}": n for p in packages for key, n in _placement(p)},
+        "parity": {f"{p.label}, {one.input}, {one.runner}": one.psnr_db for p in packages
+                   for one in p.parity},
+        "gate values": {f"{gate.name}, {gate.subject}": gate.value for gate in gates},
+        "network": flat(found.model),
+        "training": _training(found),
+        "fusion": flat(found.fusion.model_dump()) if found.fusion else {},
+        "configuration": flat(config),
         "versions": _versions(found),
     }  # fmt: skip
+
+
+def glance(old: Evidence, new: Evidence) -> list[Change]:
+    """The few figures that a reader asks for first, also those that are the same."""
+    was, now = _figures(old), _figures(new)
+    return [
+        Change(part="at a glance", key=key, before=was.get(key), after=now.get(key))
+        for key in dict.fromkeys([*was, *now])
+    ]
+
+
+def _figures(found: Evidence) -> dict[str, Any]:
+    best, first = facts.headline(found), found.packages[:1]
+    shown: dict[str, Any] = {"gates that failed": len(found.failed), "gates": len(found.gates)}
+    if best is not None:
+        group = best.group
+        shown[f"quality, {group.dataset}, {group.protocol}, dB"] = best.ours.mean_psnr
+        shown[f"above bicubic, {group.dataset}, {group.protocol}, dB"] = best.gain
+    shown["packages"] = len(found.packages)
+    shown |= {f"operations, {p.kind} package": sum(p.census.values()) for p in first}
+    shown |= {f"size, {p.kind} package, bytes": p.bytes for p in first}
+    if found.fusion is not None:
+        shown["parameters"] = found.fusion.parameters_after
+    if found.training is not None:
+        shown["steps trained"] = found.training.steps
+    return shown
 
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:

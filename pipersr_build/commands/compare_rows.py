@@ -22,7 +22,6 @@ from pipersr_build import files, models
 from pipersr_build.commands import variants
 from pipersr_build.config import Config
 from pipersr_build.errors import BuildError, InputError
-from pipersr_build.evaluation.packages import open_method
 from pipersr_build.evaluation.parameters import count_parameters
 from pipersr_build.evaluation.published_family import published_of
 from pipersr_build.export.build import build, build_for_census
@@ -36,6 +35,7 @@ from pipersr_build.placement import advice, chips, rules
 from pipersr_build.placement.chips import Chip
 from pipersr_build.placement.quantities import Graph
 from pipersr_build.report.compare_record import Kind, Latency, PublishedScore, Row
+from pipersr_build.runtime.frames import enlargement
 
 CACHE = "compare"  # in `runs`
 
@@ -75,7 +75,7 @@ def frame_of(config: Config) -> Contract:
     Raises:
         InputError: it is not one size.
     """
-    sizes = parse_sizes(config.compare.size)
+    sizes = parse_sizes(config.compare.size, "compare.size")
     if len(sizes) != 1:
         fix = "give one size, for example 360p or 640x360"
         raise InputError(f"compare.size is {config.compare.size!r}", where="configuration key compare.size",
@@ -170,14 +170,14 @@ def _operations_trained(network: nn.Module, folder: Path, deployment: str) -> in
 
 def _package_row(subject: Subject, path: Path, among: Sequence[Chip]) -> Row:
     package = open_package(path)
-    method = open_method(package)
-    frame = Contract(method.contract, path.stem, *method.tile)
+    does = enlargement(package)
+    frame = Contract(does.kind, path.stem, *does.size)
     return Row(
         name=subject.name,
         kind="package",
-        scale=method.scale,
+        scale=does.scale,
         parameters=count_parameters(package.main),
-        **_of_package(package, frame, among, method.scale),
+        **_of_package(package, frame, among, does.scale),
     )
 
 

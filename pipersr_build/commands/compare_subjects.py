@@ -16,9 +16,10 @@ from pipersr_build.errors import InputError
 from pipersr_build.evaluation.names import distinct
 from pipersr_build.models.weights import load_weights
 from pipersr_build.shipped import conf_dir
+from pipersr_build.zoo.contents import SUFFIXES
 
 ALL = "all"
-_ENDINGS = (".safetensors", ".pth", ".pt", ".ckpt")
+_ENDINGS = (*SUFFIXES, ".ckpt")
 
 
 @cache

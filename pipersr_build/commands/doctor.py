@@ -4,10 +4,13 @@ import platform
 import sys
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipersr_build import machine
 from pipersr_build.commands import arguments
+from pipersr_build.errors import MachineError
+from pipersr_build.export import formats
 
 
 def main(words: list[str]) -> int:
@@ -16,9 +19,9 @@ def main(words: list[str]) -> int:
     table = Table(title="this machine", title_justify="left")
     for column in ("what", "state", "means"):
         table.add_column(column)
-    rows = [_python(), _pair(), _bf16(), _cuda(), _mps(), _third_party(), *_core_ml()]
+    rows = [_python(), _pair(), _bf16(), _cuda(), _mps(), _third_party(), *_formats(), *_core_ml()]
     for what, state, means, _ in rows:
-        table.add_row(what, state, means)
+        table.add_row(*map(escape, (what, state, means)))
     Console().print(table)
     return 0 if all(good for *_, good in rows) else 3
 
@@ -73,6 +76,24 @@ def _third_party() -> Row:
     stands_in = "two functions of it stand in, for networks that do not enlarge (LaMa, RestoreFormer)"
     means = "read" if torchvision == "works" else f"read; torchvision is {torchvision}: {stands_in}"
     return what, f"spandrel {found}", means, True
+
+
+def _formats() -> list[Row]:
+    """The formats beside Core ML that `export` can write here."""
+    versions = {formats.ONNX: "onnxruntime", formats.COREAI: "coreai-torch"}
+    means = {
+        formats.ONNX: "export.formats=[coreml,onnx] writes files and runs them",
+        formats.COREAI: "export.formats=[coreml,coreai] writes models; only macOS 27 runs them at full size",
+    }
+    rows: list[Row] = []
+    for name, package in versions.items():
+        try:
+            formats.require(name)
+        except MachineError as error:
+            rows.append((formats.TITLES[name], "no", f"not written: {error.fix}", True))
+        else:
+            rows.append((formats.TITLES[name], f"{package} {machine.version(package)}", means[name], True))
+    return rows
 
 
 def _core_ml() -> list[Row]:

@@ -28,6 +28,7 @@ def main(words: list[str]) -> int:
     overrides = [arguments.in_full(word, SHORT) for word in given]
     configs = _combinations(overrides) if sweep else [({}, load(overrides))]
     settings = configs[0][1].estimate
+    _refuse_weights([config for _, config in configs])
     chosen = [chips.load().named(config.placement.chip) for _, config in configs]
     if settings.out:
         _make_folder(Path(settings.out))
@@ -42,6 +43,15 @@ def main(words: list[str]) -> int:
     if settings.out:
         _write(rows, Path(settings.out), settings.fps)
     return 0
+
+
+def _refuse_weights(configs: Sequence[Config]) -> None:
+    """Refuse `weights=`, which may belong to another network than the one that is configured."""
+    named = next((config.weights for config in configs if config.weights), None)
+    if named is not None:
+        fix = f"for weights, say: pipersr-build compare {named}"
+        raise InputError("estimate takes a configuration, and no weights", where="configuration key weights",
+                         fix=fix)  # fmt: skip
 
 
 def _make_folder(folder: Path) -> None:

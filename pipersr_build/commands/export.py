@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 
 from pipersr_build import files, machine, models
-from pipersr_build.commands import arguments, publish, quality, reproduce
+from pipersr_build.commands import arguments, histograms, other_formats, publish, quality, reproduce
 from pipersr_build.commands.about import training_of
 from pipersr_build.commands.checks import Checked, Pictures, check_package
 from pipersr_build.commands.packing import Made, Packing, packing
@@ -15,7 +15,10 @@ from pipersr_build.config import Config, command_line, evaluation_folders, load
 from pipersr_build.config import plain as settings_of
 from pipersr_build.data.corpus import photos_corpus
 from pipersr_build.errors import InputError
+from pipersr_build.evaluation.peers import with_peers
+from pipersr_build.evaluation.protocol import validation_protocol
 from pipersr_build.evidence import CensusComparison, Evidence, Fusion, Gate, judge
+from pipersr_build.export import formats
 from pipersr_build.export.build import build_for_census, check_state, contracts
 from pipersr_build.export.bundle import LARGEST_RATIO, check_bundle
 from pipersr_build.export.compression.methods import parse
@@ -28,7 +31,7 @@ from pipersr_build.models import quantized
 from pipersr_build.models.facts import Facts
 from pipersr_build.models.reference import reference_weights
 from pipersr_build.models.weights import Weights, load_weights, save_weights
-from pipersr_build.placement import rules
+from pipersr_build.placement import figures, rules
 from pipersr_build.progress import bar, say
 from pipersr_build.report import swift
 from pipersr_build.runtime.tiling import spans
@@ -63,6 +66,8 @@ def preflight(config: Config, *, writes: bool = True) -> list[Contract]:
         InputError: a size, tile, chip or folder that cannot be used.
     """
     wanted, facts = contracts(config.export), models.facts(config.model)
+    for name in formats.parse(config.export.formats):
+        formats.require(name)
     rules.load().family(config.placement.chip)
     _check_sizes(wanted, facts)
     if config.export.video.bundle:
@@ -88,6 +93,7 @@ def export(config: Config, weights: Weights, command: str) -> int:
     wanted = preflight(config)
     with publish.place(Path(config.exports), config.name) as where:
         record = publish.carry_over(where, _make(config, weights, wanted, where.stage, command))
+        record = with_peers(record, validation_protocol(config.evaluation.protocol))
         render(record, where.stage)
         if not record.failed:
             swift.write_programs(record, where.stage)
@@ -102,7 +108,11 @@ def _make(config: Config, weights: Weights, wanted: list[Contract], stage: Path,
     fusion, deployed, fusion_gate = fold(plain, folder_shown(config))
     save_weights(stage / publish.WEIGHTS, weights.network, weights.config, weights.name)
     training, digest = training_of(weights), files.sha256(stage / publish.WEIGHTS)
-    checked = _packages(config, weights, packing(config, weights, deployed, training, digest), wanted, stage)
+    packed, pictures = packing(config, weights, deployed, training, digest), _pictures()
+    checked = _packages(config, weights, packed, wanted, stage, pictures)
+    others = other_formats.checked(
+        config, weights, packed, wanted, stage, pictures=pictures, within=folder_shown(config)
+    )
     measured, samples = quality.of_export(config, stage, checked)
     return Evidence(
         name=config.name,
@@ -114,18 +124,31 @@ def _make(config: Config, weights: Weights, wanted: list[Contract], stage: Path,
         fusion=fusion,
         censuses=count_operations(plain, deployed, stage, config.target.deployment),
         packages=[item.record for item in checked],
+        files=[item.record for item in others],
         quality=measured,
         samples=samples,
-        gates=[fusion_gate, *(gate for item in checked for gate in item.gates)],
+        gates=[
+            fusion_gate,
+            *(gate for item in checked for gate in item.gates),
+            *(gate for item in others for gate in item.gates),
+        ],
+        roofs=figures.roofs(),
+        activations=histograms.of_export(stage, checked, pictures),
     )
 
 
 def _packages(
-    config: Config, weights: Weights, packed: Packing, wanted: list[Contract], stage: Path
+    config: Config,
+    weights: Weights,
+    packed: Packing,
+    wanted: list[Contract],
+    stage: Path,
+    pictures: Pictures,
 ) -> list[Checked]:
     """Convert, write and check the packages, and the functions of a bundle, one after the other."""
-    pictures: Pictures = [(picture.name, picture.rgb) for picture in photos_corpus().holdout[:2]]
     checked: list[Checked] = []
+    if formats.COREML not in formats.parse(config.export.formats):
+        return checked
     with bar("export and check", 2 * len(wanted) * (1 + len(packed.smaller.methods))) as shown:
         for made in packed.make(wanted, stage):
             shown.advance(note=f"checking {made.contract.name}")
@@ -141,6 +164,11 @@ def _packages(
             checked.append(Checked(found.record, [*found.gates, *_size_gates(made, checked, config)]))
             shown.advance(note=made.contract.name)
     return checked
+
+
+def _pictures() -> Pictures:
+    """Real pictures that packages and files are run on."""
+    return [(picture.name, picture.rgb) for picture in photos_corpus().holdout[:2]]
 
 
 def _size_gates(made: Made, before: list[Checked], config: Config) -> list[Gate]:

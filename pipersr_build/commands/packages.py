@@ -6,12 +6,14 @@ from pathlib import Path
 from pipersr_build import evidence
 from pipersr_build.commands.publish import EVIDENCE
 from pipersr_build.errors import InputError
+from pipersr_build.export import formats
 
 
-def find(paths: list[Path], command: str) -> list[Path]:
+def find(paths: list[Path], command: str, *, others: bool = False) -> list[Path]:
     """The packages that `paths` name.
 
-    An export's folder stands for the packages in its evidence, another folder for those inside it.
+    An export's folder stands for the packages in its evidence, another folder for those inside it. With
+    `others` also ONNX files and Core AI models: those in an export's evidence, and those that are named.
 
     Raises:
         InputError: no path is given, or a folder has neither a manifest nor evidence.
@@ -22,10 +24,17 @@ def find(paths: list[Path], command: str) -> list[Path]:
             where="command line",
             fix=f"say: pipersr-build {command} exports/quickstart",
         )
-    return [package for path in paths for package in _packages(path)]
+    return [package for path in paths for package in _packages(path, others)]
 
 
-def _packages(path: Path) -> list[Path]:
+def is_other(path: Path) -> bool:
+    """Whether a path means an ONNX file or a Core AI model, by its ending."""
+    return path.suffix in formats.SUFFIXES.values()
+
+
+def _packages(path: Path, others: bool) -> list[Path]:
+    if others and is_other(path):
+        return [path]
     if not (path / EVIDENCE).is_file():
         found = _inside(path)
         if not found and path.is_dir() and not _is_package(path):
@@ -33,8 +42,9 @@ def _packages(path: Path) -> list[Path]:
             raise InputError("no package is in this folder", where=path, fix=fix)
         return found or [path]
     try:
-        files = dict.fromkeys(package.file for package in evidence.load(path / EVIDENCE).packages)
-        return [path / file for file in files]
+        record = evidence.load(path / EVIDENCE)
+        named = [one.file for one in (record.exported if others else record.packages)]
+        return [path / file for file in dict.fromkeys(named)]
     except InputError:  # of another version: its packages can be read all the same
         if found := _inside(path):
             return found

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipersr_build import evidence, files
 from pipersr_build.errors import InputError
-from pipersr_build.evidence import Evidence
+from pipersr_build.evidence import Evidence, FileRecord, PackageRecord
 from pipersr_build.progress import say
 from pipersr_build.report.swift import program_name
 
@@ -59,36 +59,41 @@ def place(root: Path, name: str) -> Iterator[Place]:
 
 
 def carry_over(where: Place, new: Evidence) -> Evidence:
-    """Add what the export already holds and `new` does not make again: packages of the same weights.
+    """Add what the export holds and `new` does not make again: packages and files of the same weights.
 
     Files that are not ours are kept too; packages of other weights are not.
     """
     if where.before is None:
         return new
-    made = {package.file for package in new.packages}
+    made = {one.file for one in new.exported}
     same = where.before.weights_sha256 == new.weights_sha256
-    old = [p for p in where.before.packages if p.file not in made] if same else []
+    there = where.before.exported
+    old = [one for one in there if one.file not in made] if same else []
     kept = {p.file for p in old if _unchanged(where.target / p.file, p.sha256)}
     dropped = sorted({p.file for p in old} - kept)
     if dropped:
         say(f"not kept, because they are not as their evidence says: {', '.join(dropped)}")
-    known = OURS | {p.file for p in where.before.packages}
+    known = OURS | {one.file for one in there}
     known |= {program_name(p.file) for p in where.before.packages}
     foreign = {entry.name for entry in where.target.iterdir()} - known - made
     pictures = {SAMPLES} if same and not new.samples and (where.target / SAMPLES).is_dir() else set()
     for name in sorted(kept | foreign | pictures):
         _copy(where.target / name, where.stage / name)
     gates = [gate for gate in where.before.gates if gate.subject.partition(":")[0] in kept]
+    counted = where.before.activations
+    carried = counted if counted is not None and counted.subject.partition(":")[0] in kept else None
     return new.model_copy(update={
+        "activations": new.activations or carried,
         "quality": new.quality or (where.before.quality if same else []),
         "samples": new.samples or (where.before.samples if pictures else []),
-        "packages": [*new.packages, *(p for p in old if p.file in kept)],
+        "packages": [*new.packages, *(p for p in old if isinstance(p, PackageRecord) and p.file in kept)],
+        "files": [*new.files, *(one for one in old if isinstance(one, FileRecord) and one.file in kept)],
         "gates": [*new.gates, *gates],
     })  # fmt: skip
 
 
 def _unchanged(package: Path, sha256: str) -> bool:
-    return package.is_dir() and files.sha256(package) == sha256
+    return package.exists() and files.sha256(package) == sha256
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -110,10 +115,17 @@ def publish(where: Place, record: Evidence) -> Path:
         files.replace(where.stage, where.target)
         shutil.rmtree(where.failed, ignore_errors=True)
         return where.target
-    for package in where.stage.glob("*.mlpackage"):
-        shutil.rmtree(package)
+    for name in {one.file for one in record.exported}:
+        _remove(where.stage / name)
     files.replace(where.stage, where.failed)
     return where.failed
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_sums(folder: Path) -> None:

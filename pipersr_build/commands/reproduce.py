@@ -10,11 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from pipersr_build import evidence, files
-from pipersr_build.commands import arguments, compare_exports, publish
+from pipersr_build.commands import arguments, compare_exports, other_formats, publish
 from pipersr_build.commands.about import training_of
-from pipersr_build.commands.packing import packing
+from pipersr_build.commands.packing import Packing, packing
 from pipersr_build.config import Config
 from pipersr_build.errors import InputError
+from pipersr_build.export import formats
 from pipersr_build.export.contracts import Contract
 from pipersr_build.export.reproduce import Comparison, compare
 from pipersr_build.fusion import to_deploy
@@ -72,7 +73,7 @@ def check(config: Config, weights: Weights, wanted: list[Contract]) -> int:
     changed = publish.changed(folder)
     with tempfile.TemporaryDirectory(prefix="pipersr-build-") as scratch:
         found = _compared(config, weights, wanted, folder, Path(scratch))
-    others = sorted({p.file for p in record.packages} - found.keys())
+    others = sorted({one.file for one in record.exported} - found.keys())
     _show(found, changed)
     if others:
         say(f"not compared, because other settings made them: {', '.join(others)}")
@@ -91,13 +92,23 @@ def _compared(
     plain.float()
     packed = packing(config, weights, deployed, training_of(weights), files.sha256(saved))
     found: dict[str, Comparison | None] = {}
-    with bar("make again", len(wanted) * (1 + len(packed.smaller.methods))) as shown:
-        for made in packed.make(wanted, scratch):
-            name = made.path.name
-            if name not in found:
-                found[name] = compare(folder / name, made.path) if (folder / name).is_dir() else None
-            shown.advance(note=name)
+    steps = len(wanted) * (len(packed.smaller.methods) + len(formats.parse(config.export.formats)))
+    with bar("make again", steps) as shown:
+        for path in _made(config, weights, packed, wanted, scratch):
+            if path.name not in found:
+                there = folder / path.name
+                found[path.name] = compare(there, path) if there.exists() else None
+            shown.advance(note=path.name)
     return found
+
+
+def _made(
+    config: Config, weights: Weights, packed: Packing, wanted: list[Contract], scratch: Path
+) -> Iterator[Path]:
+    """The packages and files of an export, made again, each as soon as it is there."""
+    if formats.COREML in formats.parse(config.export.formats):
+        yield from (made.path for made in packed.make(wanted, scratch))
+    yield from (made.path for made in other_formats.write(config, weights, packed, wanted, scratch))
 
 
 def _show(found: dict[str, Comparison | None], changed: dict[str, str]) -> None:

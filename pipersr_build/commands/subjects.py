@@ -18,6 +18,7 @@ from pipersr_build.fusion import collapse_branches
 from pipersr_build.mil.package import Feature, Package, check_weights, open_package
 from pipersr_build.models.upscaler import upscaler
 from pipersr_build.models.weights import load_weights
+from pipersr_build.zoo.contents import PICKLES
 
 PYTORCH = "PyTorch float32, the whole picture at once"
 
@@ -82,6 +83,7 @@ def _opener(path: Path) -> Callable[[Path], Subject]:
         ".mlpackage": _package,
         ".safetensors": _weights,
         ".ckpt": _checkpoint,
+        **dict.fromkeys(PICKLES, _weights),
     }
     if path.suffix in known:
         return known[path.suffix]

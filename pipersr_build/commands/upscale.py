@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 from pipersr_build import files
 from pipersr_build.commands import arguments
@@ -46,6 +47,8 @@ def main(words: list[str]) -> int:
     upscalers = Upscalers(settings, config.exports)
     passes = passes_of(settings, upscalers.scale)
     found = jobs(paths, settings, {"picture": upscalers.scale**passes, "video": upscalers.scale})
+    if passes != 1:
+        _videos_go_once(found, upscalers.scale)
     for folder in {job.target.parent for job in found}:
         files.make_folder(folder)
     wanted = [job for job in found if not _is_there(job, overwrite=settings.overwrite)]
@@ -58,6 +61,20 @@ def main(words: list[str]) -> int:
             _videos(videos, upscalers, config)
         raise
     return _videos(videos, upscalers, config) if videos else 0
+
+
+def _videos_go_once(found: Sequence[Job], scale: float) -> None:
+    """Say that videos are enlarged once, where pictures are enlarged more often.
+
+    Raises:
+        InputError: there are only videos.
+    """
+    videos = [job for job in found if job.kind == "video"]
+    if len(videos) == len(found):
+        fix = f"leave out scale and passes, or enlarge the {scale:g}x video again"
+        raise InputError(f"videos are enlarged once, by {scale:g}", where=videos[0].source, fix=fix)
+    if videos:
+        say(f"passes and scale are for the pictures; videos are enlarged once, by {scale:g}")
 
 
 def _without_stream(words: list[str]) -> tuple[list[str], bool]:
@@ -147,7 +164,8 @@ def _stream(config: Config, paths: Sequence[Path]) -> int:
     target = Path(settings.out) if settings.out else None
     if paths:
         raise InputError("- stands alone", where="command line", fix="upscale files in a call of their own")
-    if target is None and sys.stdout.isatty():
+    _check_open(sys.stdin, "standard input")
+    if target is None and _check_open(sys.stdout, "standard output").isatty():
         fix = "say: pipersr-build upscale - <photo.jpg >photo_2x.png, or out=photo_2x.png"
         raise InputError("a picture is not written to a terminal", where="standard output", fix=fix)
     if target is not None:
@@ -164,6 +182,15 @@ def _stream(config: Config, paths: Sequence[Path]) -> int:
     pictures.write_picture(sys.stdout.buffer, result, file_format=chosen, quality=settings.quality)
     sys.stdout.buffer.flush()
     return 0
+
+
+def _check_open(stream: TextIO | None, name: str) -> TextIO:
+    """The stream, which Python has not where the caller closed it (`<&-`)."""
+    if stream is None:
+        raise InputError(
+            "it is closed", where=name, fix="say: pipersr-build upscale - <photo.jpg >photo_2x.png"
+        )
+    return stream
 
 
 def _piped(upscalers: Upscalers, passes: int) -> Picture:

@@ -17,6 +17,8 @@ from pipersr_build.runtime.pictures import SUFFIXES
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv",
           ".flv", ".3gp", ".ogv")  # fmt: skip
+# Names of files of kinds that are not written; other words may be the names of folders
+_NOT_WRITTEN = (".gif", ".avif", ".heic", ".jxl", ".jp2", ".tga", ".psd")
 # How results are called, see `jobs`; and videos that Ctrl-C ended
 _RESULT = re.compile(r"(.+)_\d+(?:\.\d+)?x(?:\.partial)?", re.DOTALL)
 Kind = Literal["picture", "video"]
@@ -132,7 +134,7 @@ def _single_target(paths: Sequence[Path], settings: UpscaleConfig) -> Path | Non
     if settings.out is None or len(paths) != 1 or paths[0].is_dir():
         return None
     out = Path(settings.out)
-    return out if out.suffix.lower() in (*SUFFIXES, *VIDEOS) and not out.is_dir() else None
+    return out if out.suffix.lower() in (*SUFFIXES, *VIDEOS, *_NOT_WRITTEN) and not out.is_dir() else None
 
 
 def _target(

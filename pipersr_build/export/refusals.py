@@ -26,7 +26,7 @@ def naming_the_operation(title: str) -> Iterator[None]:
     """Turn a failed conversion of `title` into a `ConversionError`.
 
     Raises:
-        ConversionError: naming the operation, as far as coremltools says it.
+        ConversionError: naming the operation, as far as the converter says it.
     """
     heard = _Listener()
     logger = logging.getLogger("coremltools")
@@ -54,7 +54,12 @@ class _Listener(logging.Handler):
 
 def _operation(said: str, heard: _Listener) -> str:
     """The operation's name in PyTorch's words."""
-    for pattern in (r"function for op '([^']+)'", r"node \S+ \((\w+)\)", r'with type "(\w+)"'):
+    for pattern in (
+        r"function for op '([^']+)'",
+        r"node \S+ \((\w+)\)",
+        r'with type "(\w+)"',
+        r"OpOverload\(op='([^']+)'",
+    ):
         if named := re.search(pattern, said):
             return named[1]
     return heard.operation or "unknown"

@@ -27,8 +27,8 @@ class FrameSize:
         return f"{self.width}x{self.height}"
 
 
-def parse_size(text: str) -> FrameSize:
-    """Read `360p` or `720x400` (width x height).
+def parse_size(text: str, key: str = "export.video.size") -> FrameSize:
+    """Read `360p` or `720x400` (width x height), the value of a configuration's key.
 
     Raises:
         InputError: neither a known name nor two numbers from 8 to 4096.
@@ -40,31 +40,31 @@ def parse_size(text: str) -> FrameSize:
     if match is None:
         raise InputError(
             f"frame size {text!r} is not understood",
-            where="configuration key export.video.size",
+            where=f"configuration key {key}",
             fix=f"give {', '.join(NAMED)} or WIDTHxHEIGHT such as 720x400",
         )
     width, height = map(int, match.groups())
     if not (8 <= width <= LARGEST and 8 <= height <= LARGEST):
         raise InputError(
             f"frame size {text} is out of range",
-            where="configuration key export.video.size",
+            where=f"configuration key {key}",
             fix=f"choose a width and a height from 8 to {LARGEST}",
         )
     return FrameSize(f"{width}x{height}", height, width)
 
 
-def parse_sizes(value: Any) -> list[FrameSize]:
+def parse_sizes(value: Any, key: str = "export.video.size") -> list[FrameSize]:
     """Read one size, several separated by commas, or a list of them; each at most once.
 
     Raises:
         InputError: as `parse_size`, or no size at all.
     """
     texts = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else [value]
-    sizes = {(size.height, size.width): size for size in map(parse_size, map(str, texts))}
+    sizes = {(size.height, size.width): size for size in (parse_size(str(text), key) for text in texts)}
     if not sizes:
         raise InputError(
             "no frame size is given",
-            where="configuration key export.video.size",
-            fix="give at least one, or export=image",
+            where=f"configuration key {key}",
+            fix="give at least one, for example 360p",
         )
     return list(sizes.values())

@@ -59,7 +59,7 @@ def _each(package: Package) -> list[Package]:
 def _function(package: Package, pictures: Pictures) -> FunctionReport:
     function, constants = package.main, Constants(package.main)
     on_pictures, note = _seen(package, pictures)
-    any_input = propagate(function, _input_ranges(package), constants)
+    any_input = propagate(function, input_ranges(package), constants)
     described = _descriptions(package)
     return FunctionReport(
         name=function.name,
@@ -83,10 +83,10 @@ def _seen(package: Package, pictures: Pictures) -> tuple[dict[str, Range], str]:
         found = seen(package, pictures)
     except InputError as error:
         return {}, error.what
-    return _input_ranges(package) | found, ""
+    return input_ranges(package) | found, ""
 
 
-def _input_ranges(package: Package) -> dict[str, Range]:
+def input_ranges(package: Package) -> dict[str, Range]:
     """The range of each input that is a picture: 0 to 255 of images, 0 to 1 of tensors with 3 channels."""
     types, ranges = package.main.inputs, {}
     for feature in package.interface.inputs:

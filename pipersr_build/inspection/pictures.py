@@ -7,7 +7,7 @@ from torch import Tensor
 
 from pipersr_build.inspection.ranges import Range
 from pipersr_build.mil.graph import Output
-from pipersr_build.mil.interpreter import Interpreter
+from pipersr_build.mil.interpreter import Interpreter, Observer
 from pipersr_build.mil.package import Package
 from pipersr_build.mil.recurrence import recurrence
 from pipersr_build.validation.parity import fit, input_size, tensor_of
@@ -15,6 +15,17 @@ from pipersr_build.validation.parity import fit, input_size, tensor_of
 
 def seen(package: Package, pictures: Iterable[tuple[str, np.ndarray]]) -> dict[str, Range]:
     """Each value's range over all pictures, by name; per channel where it is B, C, H, W.
+
+    Raises:
+        InputError: see `watch`.
+    """
+    found: dict[str, Range] = {}
+    watch(package, pictures, lambda out, value: widen(found, out.name, value))
+    return found
+
+
+def watch(package: Package, pictures: Iterable[tuple[str, np.ndarray]], observe: Observer) -> None:
+    """Show `observe` every floating-point value of every picture's run.
 
     The default function runs once for each picture, which is cut to its size; of a package with a state as
     on a first frame.
@@ -24,15 +35,13 @@ def seen(package: Package, pictures: Iterable[tuple[str, np.ndarray]]) -> dict[s
     """
     height, width = input_size(package)
     interpreter = Interpreter(package)
-    found: dict[str, Range] = {}
 
-    def observe(out: Output, value: Tensor) -> None:
+    def only_numbers(out: Output, value: Tensor) -> None:
         if value.is_floating_point() and value.numel():
-            _widen(found, out.name, value)
+            observe(out, value)
 
     for _, rgb in pictures:
-        interpreter.run(_inputs(package, fit(rgb, height, width)), observe)
-    return found
+        interpreter.run(_inputs(package, fit(rgb, height, width)), only_numbers)
 
 
 def _inputs(package: Package, rgb: np.ndarray) -> dict[str, np.ndarray]:
@@ -42,7 +51,8 @@ def _inputs(package: Package, rgb: np.ndarray) -> dict[str, np.ndarray]:
     return given if paired is None else given | {paired.before.name: paired.no_state()}
 
 
-def _widen(found: dict[str, Range], name: str, value: Tensor) -> None:
+def widen(found: dict[str, Range], name: str, value: Tensor) -> None:
+    """Let a value's range in `found` hold this one too."""
     value = value.float()
     dims = (0, 2, 3) if value.dim() == 4 else tuple(range(value.dim()))
     ends = (value.amin(dims), value.amax(dims)) if value.dim() else (value, value)

@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pipersr_build import quiet
 from pipersr_build.errors import InputError
@@ -38,6 +38,18 @@ class Interface:
 
     inputs: tuple[Feature, ...]
     outputs: tuple[Feature, ...]
+
+
+class Described(Protocol):
+    """What can be run and compared: a package, or another file that says what it takes and returns."""
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+
+    @property
+    def interface(self) -> Interface:
+        """Its inputs and outputs."""
 
 
 @dataclass(frozen=True, slots=True)

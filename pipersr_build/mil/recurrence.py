@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipersr_build.mil import dtypes
-from pipersr_build.mil.package import Feature, Package
+from pipersr_build.mil.package import Described, Feature
 
 COLOURS = 3
 
@@ -37,7 +37,7 @@ class Recurrence:
             return state.astype(dtypes.NUMPY[self.before.dtype], copy=False)
 
 
-def recurrence(package: Package) -> Recurrence | None:
+def recurrence(package: Described) -> Recurrence | None:
     """The package's frame and state, or None if it does not take and return one of each, of fixed sizes."""
     taken, returned = _pair(package.interface.inputs), _pair(package.interface.outputs)
     if taken is None or returned is None or taken[1].shape != returned[1].shape:

@@ -124,6 +124,7 @@ def for_conversion(network: nn.Module) -> nn.Module:
 def quantize(network: nn.Module, batches: Iterable[Tensor], keep: str = "none") -> nn.Module:
     """A copy of the network whose convolutions compute in simulated 8 bits, with ranges of `batches`.
 
+    A convolution that never runs (some networks keep one for their training) stays as it is.
     The range of a convolution's input is the one, of several shares of the values' full range, at which
     rounding and clipping lose least on them (mean square). The picture itself is taken whole: 0 to 1.
 
@@ -135,13 +136,11 @@ def quantize(network: nn.Module, batches: Iterable[Tensor], keep: str = "none") 
             there goes straight into the result.
 
     Raises:
-        ValueError: there is no batch, or a convolution never runs.
+        ValueError: there is no batch.
     """
     meters = _measure(plain(network).eval(), batches)
-    idle = [name for name, meter in meters.items() if meter.empty]
-    if idle:
-        raise ValueError(f"nothing was measured for the convolution {idle[0]}: it never ran")
-    rounded = {name: meter for name, meter in meters.items() if not _kept(meter, meters.values(), keep)}
+    ran = {name: meter for name, meter in meters.items() if not meter.empty}
+    rounded = {name: meter for name, meter in ran.items() if not _kept(meter, ran.values(), keep)}
     return with_ranges(plain(network), {name: meter.bounds() for name, meter in rounded.items()})
 
 

@@ -48,8 +48,8 @@ def load_weights(path: str | Path, expected: Any = None) -> Weights:
         expected: the configuration that the weights must belong to; None takes the file's word.
 
     Raises:
-        InputError: no such file, not such a file, another architecture, missing, unexpected or
-            non-finite tensors.
+        InputError: no such file, not such a file, another architecture, one that is not for RGB
+            pictures, missing, unexpected or non-finite tensors.
     """
     path = Path(path)
     if (foreign := _third_party(path)) is not None:
@@ -58,6 +58,7 @@ def load_weights(path: str | Path, expected: Any = None) -> Weights:
     tensors, about = _read(path)
     config = _config(about, path)
     _check_architecture(config, expected, path)
+    _check_colours(config, path)
     try:
         network = quantized.as_in_file(models.build(config), tensors)
     except ValueError as error:
@@ -65,6 +66,14 @@ def load_weights(path: str | Path, expected: Any = None) -> Weights:
     _check_tensors(network.state_dict(), tensors, path)
     network.load_state_dict(tensors)
     return Weights(network.eval(), config, about["name"], path, files.sha256(path))
+
+
+def _check_colours(config: Any, path: Path) -> None:
+    facts = models.facts(config)
+    if facts.channels != 3:
+        channels = "1 channel (grey)" if facts.channels == 1 else f"{facts.channels} channels"
+        what = f"{facts.title} takes {channels}; packages are RGB"
+        raise InputError(what, where=path, fix="give weights of a network that enlarges RGB pictures")
 
 
 def _third_party(path: Path) -> Weights | None:
@@ -128,7 +137,7 @@ def _about(text: str, path: Path) -> dict[str, Any]:
         raise InputError(
             "the weights file does not say which network it belongs to",
             where=path,
-            fix="give weights that pipersr-build train wrote",
+            fix=_OURS,
         )
     if about.get("format") != FORMAT:
         raise InputError(
@@ -176,6 +185,9 @@ def _difference(found: Any, wanted: Any) -> str:
     return ", ".join(f"{key} is {ours.get(key)!r}, asked for {theirs.get(key)!r}" for key in keys)
 
 
+_OURS = "give weights that pipersr-build train wrote"
+
+
 def _check_tensors(wanted: dict[str, Tensor], found: dict[str, Tensor], path: Path) -> None:
     missing, unexpected = sorted(wanted.keys() - found.keys()), sorted(found.keys() - wanted.keys())
     if missing or unexpected:
@@ -184,13 +196,20 @@ def _check_tensors(wanted: dict[str, Tensor], found: dict[str, Tensor], path: Pa
             f"has unexpected {', '.join(unexpected[:3])}" if unexpected else "",
         ]
         raise InputError(
-            f"the weights do not fit their network: it {' and '.join(filter(None, what))}", where=path
+            f"the weights do not fit their network: it {' and '.join(filter(None, what))}",
+            where=path,
+            fix=_OURS,
         )
     for key, value in found.items():
         if value.shape != wanted[key].shape:
             raise InputError(
-                f"tensor {key} has shape {tuple(value.shape)}, not {tuple(wanted[key].shape)}", where=path
+                f"tensor {key} has shape {tuple(value.shape)}, not {tuple(wanted[key].shape)}",
+                where=path,
+                fix=_OURS,
             )
+        if wanted[key].is_floating_point() and not value.is_floating_point():
+            kind = str(value.dtype).removeprefix("torch.")
+            raise InputError(f"tensor {key} is {kind}, no floating point", where=path, fix=_OURS)
         if not torch.isfinite(value).all():
             raise InputError(
                 f"tensor {key} holds NaN or infinite values",

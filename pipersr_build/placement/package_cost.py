@@ -66,12 +66,23 @@ def verify_band(function: Function, placement: Placement, chip: str) -> Band | N
 
 def with_latency(function: Function, placement: Placement, chip: str) -> Placement:
     """The placement with its latency band, where `verify_band` has one."""
+    return placement.model_copy(update={"latency": latency_of(function, placement, chip)})
+
+
+def latency_of(function: Function, placement: Placement, chip: str) -> Latency | None:
+    """The record of a predicted placement's latency band, where `verify_band` has one."""
     found = verify_band(function, placement, chip)
     if found is None:
-        return placement
-    whole = all(op.preferred == "ane" for op in placement.operations)
-    band = Latency(chip=found.chip, low=found.low, expected=found.expected, high=found.high, whole=whole)
-    return placement.model_copy(update={"latency": band})
+        return None
+    return Latency(
+        chip=found.chip,
+        low=found.low,
+        expected=found.expected,
+        high=found.high,
+        whole=all(op.preferred == "ane" for op in placement.operations),
+        bound=found.bound or "",
+        inferred=[rate.quantity for rate in chips.load().one(chip).inferred],
+    )
 
 
 def _devices(placed: Sequence[OperationPlacement]) -> list[Device]:

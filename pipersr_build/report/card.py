@@ -1,39 +1,31 @@
 """The model card, in Hugging Face's format, rendered from the record alone."""
 
-from pipersr_build.evidence import Evidence, Gate, PackageRecord, Placement, Training
+from pipersr_build.evidence import Evidence, FileRecord, PackageRecord, Training
 from pipersr_build.report import facts, snippets
 from pipersr_build.report import format as fmt
-from pipersr_build.report.facts import QualityGroup
+from pipersr_build.report.card_evaluation import asked, evaluation, value
+from pipersr_build.report.card_metadata import front_matter
+from pipersr_build.report.card_use import intended_use, limitations, placement
 from pipersr_build.report.markdown import bullets, code, fenced, table, text
-from pipersr_build.report.placement_facts import placement_summary
-
-# `datasets:` is left out: it takes the Hub's identifiers, and a record names its corpus in words
-_FRONT_MATTER = """\
----
-license: apache-2.0
-library_name: coreml
-pipeline_tag: image-to-image
-tags:
-  - super-resolution
-  - image-upscaling
-  - coreml
-  - apple-neural-engine
----"""
 
 
 def render_card(evidence: Evidence) -> str:
     """MODEL_CARD.md of an export: front matter, then what is known, section by section."""
     sections = {
-        "Network": _network(evidence),
-        "Packages": _packages(evidence.packages),
-        "Quality": _quality(evidence),
-        "Gates": _gates(evidence.gates),
+        "Model description": [
+            *_network(evidence),
+            *_packages(evidence.packages),
+            *_files(evidence.files),
+        ],
+        "Intended use": intended_use(evidence),
         "How to use": _use(evidence),
-        "Limitations": _limitations(evidence),
-        "Training": _training(evidence.training),
+        "Training data": _training(evidence.training),
+        "Evaluation": evaluation(evidence),
+        "Placement, predicted and measured": placement(evidence),
+        "Limitations": limitations(evidence),
         "Provenance": _provenance(evidence),
     }
-    parts = [_FRONT_MATTER, f"# {text(evidence.name)}", *_opening(evidence)]
+    parts = [front_matter(evidence), f"# {text(evidence.name)}", *_opening(evidence)]
     parts += [part for title, body in sections.items() for part in (f"## {title}", *body)]
     return "\n\n".join(parts) + "\n"
 
@@ -46,9 +38,7 @@ def _opening(evidence: Evidence) -> list[str]:
         "Every number here is rendered from `evidence.json`."
     ]
     if evidence.failed:
-        failed = [
-            f"{text(g.name)}, {text(g.subject)}: {_value(g)}, asked {_asked(g)}" for g in evidence.failed
-        ]
+        failed = [f"{text(g.name)}, {text(g.subject)}: {value(g)}, asked {asked(g)}" for g in evidence.failed]
         parts += [f"**{len(evidence.failed)} of {len(evidence.gates)} gates failed:**", bullets(failed)]
     return parts
 
@@ -96,61 +86,27 @@ def _packages(packages: list[PackageRecord]) -> list[str]:
     return [table(header, rows, right=(5, 6))]
 
 
-def _quality(evidence: Evidence) -> list[str]:
-    groups = facts.quality_groups(evidence)
-    if not groups:
-        return [f"Quality: {fmt.NOT_MEASURED}."]
-    header = ["dataset", "scale", "protocol", "pictures", "method", "PSNR", "SSIM", "against bicubic"]
-    rows = [cells for group in groups for cells in _quality_rows(group)]
-    if any(group.losses for group in groups):
-        header.append("lost to fewer bits")
-        shown = (row for group in groups for row in group.rows)
-        for cells, row in zip(rows, shown, strict=True):
-            cells.append("–" if row.lost_db is None else fmt.decibels(row.lost_db, 3))
-    note = (
-        "Means over the pictures. A figure holds for its protocol only; per-picture values are in the record."
-    )
-    return [table(header, rows, right=(3, *range(5, len(header)))), note]
-
-
-def _quality_rows(group: QualityGroup) -> list[list[str]]:
-    rows = []
-    for row in group.rows:
-        gain = group.gain(row)
-        scores = [
-            fmt.decibels(row.mean_psnr),
-            fmt.ssim(row.mean_ssim),
-            "–" if gain is None else fmt.gain(gain),
-        ]
-        place = [text(group.dataset), f"×{group.scale}", text(group.protocol), fmt.count(len(row.images))]
-        rows.append([*place, text(row.subject), *scores])
-    return rows
-
-
-def _gates(gates: list[Gate]) -> list[str]:
-    if not gates:
-        return ["No gate is recorded."]
+def _files(records: list[FileRecord]) -> list[str]:
+    """Files of other formats; empty where there are none."""
+    if not records:
+        return []
+    header = ["file", "contract", "input", "output", "asks", "size", "operations", "least PSNR", "SHA-256"]
     rows = [
-        [text(g.name), text(g.subject), _value(g), _asked(g), f"**{v}**" if g.verdict == "fail" else v]
-        for g in gates
-        for v in [facts.verdict_label(g)]
+        [
+            code(one.file),
+            one.kind,
+            text(one.input),
+            text(one.output),
+            text(one.runtime),
+            fmt.megabytes(one.bytes),
+            fmt.count(sum(one.census.values())),
+            text(facts.worst_parity(one)),
+            code(fmt.short_hash(one.sha256)),
+        ]
+        for one in records
     ]
-    parts = [
-        f"{facts.summary(facts.tally(gates))}.",
-        table(["gate", "subject", "value", "threshold", "verdict"], rows, right=(2, 3)),
-    ]
-    commands = facts.missing_commands(gates)
-    if commands:
-        parts += ["What is not measured would be measured by:", fenced("\n".join(commands), "sh")]
-    return parts
-
-
-def _value(gate: Gate) -> str:
-    return text(facts.value_label(gate))
-
-
-def _asked(gate: Gate) -> str:
-    return text(facts.threshold_label(gate))
+    note = "The PSNR is the least against PyTorch; the report says on which inputs, and run by what."
+    return ["The same network in other formats:", table(header, rows, right=(5, 6, 7)), note]
 
 
 def _use(evidence: Evidence) -> list[str]:
@@ -169,31 +125,6 @@ def _programs(package: PackageRecord) -> list[str]:
         "Swift:",
         fenced(snippets.swift(package.kind, package.file, package.function), "swift"),
     ]
-
-
-def _limitations(evidence: Evidence) -> list[str]:
-    packages = evidence.packages
-    items = [f"{code(p.label)}: {_placement_limit(p)}" for p in packages]
-    if packages:
-        items.append("Each package takes pictures of its own size only.")
-    if evidence.quality:
-        items.append("Quality holds for the named pictures, reduced as the protocol says; others differ.")
-    counts = facts.tally(evidence.gates)
-    if counts.not_measured or counts.unknown:
-        items.append(f"Gates {fmt.NOT_MEASURED}: {counts.not_measured}; unknown: {counts.unknown}.")
-    return [bullets(items)] if items else ["None is recorded."]
-
-
-def _placement_limit(package: PackageRecord) -> str:
-    answers = {"by rules": package.placement, "by Core ML on a Mac": package.compute_plan}
-    return " ".join(_placement(by, placement) for by, placement in answers.items())
-
-
-def _placement(by: str, placement: Placement | None) -> str:
-    if placement is None or placement.source == "not measured":
-        return f"Placement {by}: {fmt.NOT_MEASURED}."
-    known = f"Placement {by}, {placement.source}: {placement_summary(placement)}"
-    return f"{known} ({text(placement.basis)})."
 
 
 def _training(training: Training | None) -> list[str]:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from pipersr_build.report.shapes import dot, drawing, segment, text
+
 WIDTH, HEIGHT = 460, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 24, 26, 42
 
@@ -76,18 +78,17 @@ def line_chart(
     body = [*_grid(x, y), *_labels(title, x_label, y_label), *_level(level, y), _path(drawn, x, y)]
     if marks:
         body += [_mark(point, x, y, x_label, y_label) for point in drawn]
-    return _svg("chart", key, title, description, body)
+    return drawing("chart", key, title, description, body, (WIDTH, HEIGHT))
 
 
 def strip(cells: Sequence[tuple[str, str]], *, key: str, title: str, description: str) -> str:
     """A row of cells, one per item in order: each (CSS class, what a pointer resting on it reads)."""
     body = [
         f'<rect class="{escape(kind)}" x="{index}" y="0" width="0.84" height="1">'
-        f"<title>{escape(text)}</title></rect>"
-        for index, (kind, text) in enumerate(cells)
+        f"<title>{escape(words)}</title></rect>"
+        for index, (kind, words) in enumerate(cells)
     ]
-    box = f'viewBox="0 0 {max(len(cells), 1)} 1" preserveAspectRatio="none"'
-    return _svg("strip", key, title, description, body, box)
+    return drawing("strip", key, title, description, body, (max(len(cells), 1), 1), stretch=True)
 
 
 def linear_ticks(low: float, high: float, most: int = 5) -> tuple[float, ...]:
@@ -133,20 +134,20 @@ def _padded(low: float, high: float, log: bool) -> tuple[float, float]:
 def _grid(x: Scale, y: Scale) -> list[str]:
     lines = []
     for tick in y.ticks:
-        lines.append(_segment("grid", x.start, y(tick), x.end, y(tick)))
-        lines.append(_text("tick", x.start - 8, y(tick) + 4, f"{tick:,.6g}", "end"))
+        lines.append(segment("grid", x.start, y(tick), x.end, y(tick)))
+        lines.append(text("tick", x.start - 8, y(tick) + 4, f"{tick:,.6g}", "end"))
     for tick in x.ticks:
-        lines.append(_segment("grid", x(tick), y.start, x(tick), y.start + 4))
-        lines.append(_text("tick", x(tick), y.start + 18, f"{tick:,.6g}", "middle"))
-    lines.append(_segment("axis", x.start, y.start, x.end, y.start))
+        lines.append(segment("grid", x(tick), y.start, x(tick), y.start + 4))
+        lines.append(text("tick", x(tick), y.start + 18, f"{tick:,.6g}", "middle"))
+    lines.append(segment("axis", x.start, y.start, x.end, y.start))
     return lines
 
 
 def _labels(title: str, x_label: str, y_label: str) -> list[str]:
     return [
-        _text("name", _LEFT, 14, title, "start"),
-        _text("tick", WIDTH - _RIGHT, 14, y_label, "end"),
-        _text("tick", WIDTH - _RIGHT, HEIGHT - 6, x_label, "end"),
+        text("name", _LEFT, 14, title, "start"),
+        text("tick", WIDTH - _RIGHT, 14, y_label, "end"),
+        text("tick", WIDTH - _RIGHT, HEIGHT - 6, x_label, "end"),
     ]
 
 
@@ -157,8 +158,8 @@ def _level(level: Level | None, y: Scale) -> list[str]:
     # under the line if there is room, because the curve is usually above it
     text_at = at + 15 if at + 20 < y.start else at - 6
     return [
-        _segment("level", _LEFT, at, WIDTH - _RIGHT, at, ' stroke-dasharray="5 4"'),
-        _text("tick", WIDTH - _RIGHT, text_at, level.label, "end"),
+        segment("level", _LEFT, at, WIDTH - _RIGHT, at, ' stroke-dasharray="5 4"'),
+        text("tick", WIDTH - _RIGHT, text_at, level.label, "end"),
     ]
 
 
@@ -168,29 +169,5 @@ def _path(points: Sequence[Point], x: Scale, y: Scale) -> str:
 
 
 def _mark(point: Point, x: Scale, y: Scale, x_label: str, y_label: str) -> str:
-    words = escape(f"{x_label} {point[0]:,.6g}: {point[1]:.2f} {y_label}")
-    return (
-        f'<circle class="mark" cx="{x(point[0]):.1f}" cy="{y(point[1]):.1f}" r="3.2">'
-        f"<title>{words}</title></circle>"
-    )
-
-
-def _segment(kind: str, x1: float, y1: float, x2: float, y2: float, more: str = "") -> str:
-    ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
-    return f'<line class="{kind}" stroke="currentColor" {ends}{more}/>'
-
-
-def _text(kind: str, x: float, y: float, words: str, anchor: str) -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
-
-
-def _svg(
-    kind: str, key: str, title: str, description: str, body: Sequence[str], box: str | None = None
-) -> str:
-    key, title, description = escape(key), escape(title), escape(description)
-    box = box or f'viewBox="0 0 {WIDTH} {HEIGHT}"'
-    head = (
-        f'<svg class="{kind}" {box} role="img" aria-labelledby="{key}-title {key}-desc">'
-        f'<title id="{key}-title">{title}</title><desc id="{key}-desc">{description}</desc>'
-    )
-    return "\n".join([head, *body, "</svg>"])
+    words = f"{x_label} {point[0]:,.6g}: {point[1]:.2f} {y_label}"
+    return dot("mark", x(point[0]), y(point[1]), 3.2, words)

@@ -121,5 +121,6 @@ class Changes(Record):
     provenance: Provenance
     before: str
     after: str
+    glance: list[Change] = Field(default=[], description="what is asked first, also where it is the same")
     changes: list[Change]
     same: dict[str, int] = Field(description="how many values of each part are the same")

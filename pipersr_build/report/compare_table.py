@@ -1,9 +1,11 @@
 """The tables of `compare` for the terminal."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +15,7 @@ from pipersr_build.report.table import printable
 
 NONE = "–"
 _RESIDENT = {True: "all ANE", False: "not all ANE", None: "not known"}
+_DIGEST = re.compile("[0-9a-f]{40}([0-9a-f]{24})?")  # of a commit or SHA-256
 _LONGEST = 60  # characters of a value that changed
 
 
@@ -90,40 +93,68 @@ def notes(found: Comparison) -> list[str]:
         ]
     if any(row.published for row in found.rows):
         lines.append("published: by others, scored in ways of their own; the JSON says how, and where")
-    if any(not row.measured and not row.error for row in found.rows):
-        lines.append(f"to measure PSNR: pipersr-build train model={_first(found.rows)} …, export, evaluate")
-    return lines
+    return lines + _to_measure([row for row in found.rows if not row.measured and not row.error])
 
 
-def _first(rows: Sequence[Row]) -> str:
-    return next(row.name for row in rows if not row.measured and not row.error)
+def _to_measure(rows: Sequence[Row]) -> list[str]:
+    """What measures networks, and files, of which no record speaks: the commands for the first of each."""
+    network = next((row.name for row in rows if row.kind == "network"), None)
+    file = next((row.name for row in rows if row.kind != "network"), None)
+    train = f"to measure PSNR: pipersr-build train model={network} …, export, evaluate"
+    evaluate = f"to measure PSNR of files: pipersr-build evaluate …{file} evaluation.folder=…"
+    return ([train] if network else []) + ([evaluate] if file else [])
 
 
-def changes_table(found: Changes) -> Table:
-    """What is not the same in two exports, part by part."""
+def changes_table(found: Changes) -> Group:
+    """The figures that are asked first, and what is not the same in two exports, part by part."""
     same = ", ".join(f"{number} of {part}" for part, number in found.same.items() if number)
-    table = _table(f"{found.before} → {found.after}", [f"the same: {same}"] if same else [])
-    for name in ("part", "what", found.before, found.after):
-        table.add_column(printable(name), overflow="fold")
-    for number, change in enumerate(found.changes, start=1):
-        ends = number < len(found.changes) and found.changes[number].part != change.part
-        values = (value(change.before), value(change.after))
-        table.add_row(*map(printable, (change.part, change.key, *values)), end_section=ends)
-    return table
+    shown = _table("", [f"the same: {same}"] if same else [])
+    for name in ("", found.before, found.after, "difference"):
+        shown.add_column(printable(name), overflow="fold", justify="left" if not name else "right")
+    for title, changes in by_part([*found.glance, *found.changes]).items():
+        shown.add_row(printable(title, "bold"))
+        for change in changes:
+            values = (value(change.before), value(change.after), difference(change))
+            shown.add_row(printable(f"  {change.key}"), *map(printable, values))
+        shown.add_section()
+    return Group(printable(f"{found.before} → {found.after}: {told(found)}", "bold"), shown)
+
+
+def by_part(changes: Sequence[Change]) -> dict[str, list[Change]]:
+    """The changes under the part that they belong to, in order."""
+    parts: dict[str, list[Change]] = {}
+    for change in changes:
+        parts.setdefault(change.part, []).append(change)
+    return parts
+
+
+def told(found: Changes) -> str:
+    """How much changed, in words: `3 values changed (2 quality, 1 gates)`."""
+    if not found.changes:
+        return "nothing that is recorded changed"
+    counts = {part: len(changes) for part, changes in by_part(found.changes).items()}
+    total = len(found.changes)
+    of = ", ".join(f"{count} {part}" for part, count in counts.items())
+    return f"{total} {'value' if total == 1 else 'values'} changed ({of})"
 
 
 def value(found: Any) -> str:
     """A value of a record in words, cut where it is long."""
     words = NONE if found is None else found if isinstance(found, str) else fmt.plain(found)
+    words = words[:12] + "…" if _DIGEST.fullmatch(words) else words
     return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
 
 
 def difference(change: Change) -> str:
-    """How much a number changed; empty for what is no number."""
-    pair = (change.before, change.after)
-    if any(isinstance(one, bool) or not isinstance(one, int | float) for one in pair):
+    """How much a number changed, or in what way something did; empty where a word says nothing more."""
+    before, after = change.before, change.after
+    if before == after:
+        return "the same"
+    if before is None or after is None:
+        return "new" if before is None else "gone"
+    if any(isinstance(one, bool) or not isinstance(one, int | float) for one in (before, after)):
         return ""
-    return f"{change.after - change.before:+,.6g}"
+    return f"{after - before:+,.4g}" if isinstance(after - before, float) else f"{after - before:+,}"
 
 
 def _lines(pair: tuple[str, str]) -> Text:

@@ -24,6 +24,7 @@ from pipersr_build.benchmark import (
 from pipersr_build.evaluation import record as evaluations
 from pipersr_build.evidence import Provenance, Quality, Training
 from pipersr_build.placement import agreement
+from pipersr_build.report import coverage_record
 from pipersr_build.report.latency_plot import roofline_plot
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -145,6 +146,15 @@ def compression_table() -> str:
     return compression_record.table(compression_record.load(path))
 
 
+def coverage_table() -> str:
+    """What the tests run; as long as there is no record, how to make one."""
+    path = RECORDS / "coverage.json"
+    if not path.is_file():
+        return coverage_record.not_measured()
+    found = coverage_record.load(path)
+    return f"{coverage_record.table(found)}\n\ncoverage {found.coverage}; {_where(found.provenance)}"
+
+
 def packages_table() -> str:
     """How fast packages of the reference weights are in the five configurations."""
     return packages_record.table(packages_record.load(RECORDS / "packages.json"))
@@ -235,6 +245,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "comparison": comparison_table,
     "comparison_picture": comparison_picture,
     "compression": compression_table,
+    "coverage": coverage_table,
     "latency": latency_table,
     "numerics": numerics_table,
     "numerics_margins": margin_table,

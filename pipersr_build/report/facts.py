@@ -9,8 +9,10 @@ from typing import Any
 from pipersr_build.evidence import (
     CensusComparison,
     Evidence,
+    FileRecord,
     Gate,
     ImageQuality,
+    PackageRecord,
     Quality,
     Training,
 )
@@ -169,6 +171,12 @@ def _ours(group: QualityGroup, evidence: Evidence) -> Quality | None:
     return next(iter(named + rows), None)
 
 
+def latency_headline(evidence: Evidence) -> PackageRecord | None:
+    """The package whose predicted latency stands at the top: the first for video, else the first."""
+    known = [p for p in evidence.packages if p.placement is not None and p.placement.latency is not None]
+    return next((p for p in known if p.contract == "video"), next(iter(known), None))
+
+
 def same_pictures(first: Iterable[str], second: Iterable[str]) -> bool:
     """Whether two lists name the same pictures, folders and file endings aside."""
     stems = [{PurePosixPath(name).stem for name in names} for names in (first, second)]
@@ -197,6 +205,14 @@ def held_out_points(training: Training, level: float | None) -> list[tuple[float
     best = max((psnr for _, psnr in points), default=0.0)
     floor = best - _BELOW_BEST if level is None else level - _BELOW_BICUBIC
     return [point for point in points if point[1] >= floor] or points
+
+
+def worst_parity(record: FileRecord) -> str:
+    """The least agreement with PyTorch over all inputs of a file, or the word for its absence."""
+    if not record.parity:
+        return fmt.NOT_MEASURED
+    values = [one.psnr_db for one in record.parity if one.psnr_db is not None]
+    return fmt.decibels(min(values)) if values else "identical"
 
 
 @dataclass(frozen=True)

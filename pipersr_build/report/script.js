@@ -21,3 +21,13 @@ for (const sample of document.querySelectorAll(".compare")) {
   range.addEventListener("input", show);
   show();
 }
+
+// Paper has nothing to unfold: all but mere listings is open while it is printed.
+let folded = [];
+addEventListener("beforeprint", () => {
+  folded = [...document.querySelectorAll("details:not([open], .listing)")];
+  for (const part of folded) part.open = true;
+});
+addEventListener("afterprint", () => {
+  for (const part of folded) part.open = false;
+});

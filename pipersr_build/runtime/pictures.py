@@ -219,7 +219,7 @@ def _decode(file: BinaryIO, where: object, largest: int) -> Picture:
         check_layout(image)
         tags = image.getexif()
         turn = tags.get(ExifTags.Base.Orientation, 1)  # which Pillow forgets when it has turned a TIFF
-        dpi, exif = _dpi(image.info.get("dpi"), turn), _exif(tags)
+        dpi, exif = _dpi(_resolution(image), turn), _exif(tags)
         if is_associated(image):
             return Picture(_upright(read_tiff16(file), turn), image.info.get("icc_profile"), exif, dpi)
         image.load()
@@ -259,6 +259,12 @@ def _upright(samples: np.ndarray, orientation: int) -> np.ndarray:
     quarters, mirror = _TURNS.get(orientation, (0, False))
     turned = np.rot90(samples, quarters)
     return turned[:, ::-1] if mirror else turned
+
+
+def _resolution(image: Image.Image) -> Any:
+    """Dots per inch as Pillow has them, but not the 1 that it gives a TIFF that says none."""
+    says = image.format != "TIFF" or ExifTags.Base.XResolution in image.getexif()
+    return image.info.get("dpi") if says else None
 
 
 def _dpi(given: Any, orientation: int) -> tuple[float, float] | None:

@@ -63,6 +63,7 @@ async def _receive(state: State, request: Request, folder: Path) -> Upload:
         mib=settings.image_mib,
         seconds=settings.upload_seconds,
         idle=settings.idle_seconds,
+        fields=("passes",),
     )
 
 

@@ -46,7 +46,7 @@ _MAKE_ONE = (
 
 
 def listen(serve: ServeConfig) -> socket.socket:
-    """A socket bound as the settings say.
+    """A socket that listens as the settings say: who connects before the server runs waits for it.
 
     Raises:
         InputError: the port is taken or may not be used, or the address is not this machine's.
@@ -56,6 +56,7 @@ def listen(serve: ServeConfig) -> socket.socket:
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         bound.bind((str(host), serve.port))
+        bound.listen()  # two sockets may be bound to one port, but only one of them listens
     except OSError as error:
         bound.close()
         what = f"cannot listen on {serve.host}, port {serve.port}: {error.strerror}"

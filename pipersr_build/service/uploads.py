@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 MIB = 2**20
 _FIELD_BYTES = 256
-_MOST_FIELDS = 8
 _FORM_BYTES = 64 * 1024  # that boundaries, headers and fields may add to the file
 
 
@@ -38,6 +37,7 @@ class _Form:
 
     path: Path
     file: BinaryIO
+    known: tuple[str, ...] = ()  # fields that mean something, besides the file
     name: str | None = None  # the client's file name; None until a file has begun
     fields: dict[str, bytearray] = field(default_factory=dict)
     _header: tuple[bytearray, bytearray] = field(default_factory=lambda: (bytearray(), bytearray()))
@@ -74,13 +74,16 @@ class _Form:
     def on_headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
         key = options.get(b"name", b"").decode("utf-8", "replace")
-        if b"filename" in options:
-            if key != "file" or self.name is not None:
+        if b"filename" in options or key == "file":
+            if b"filename" not in options or key != "file" or self.name is not None:
                 raise Refusal(400, "the form must have one file, in its field 'file'")
             self.name = safe_name(options[b"filename"].decode("utf-8", "replace"))
             return
-        if len(self.fields) >= _MOST_FIELDS or key in self.fields:
-            raise Refusal(400, "the form has too many fields")
+        if key not in self.known:  # what is asked for must not be passed over without a word
+            fields = " and ".join(f"'{field}'" for field in ("file", *self.known))
+            raise Refusal(400, "the form has a field that means nothing here", f"its fields are {fields}")
+        if key in self.fields:
+            raise Refusal(400, "the form has a field twice")
         self._field = self.fields.setdefault(key, bytearray())
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
@@ -112,7 +115,9 @@ def safe_name(name: str) -> str:
     return re.sub(r"[^\w.() -]", "_", last).strip(" .")[-100:] or "file"
 
 
-async def receive(request: Request, folder: Path, *, mib: int, seconds: float, idle: float) -> Upload:
+async def receive(
+    request: Request, folder: Path, *, mib: int, seconds: float, idle: float, fields: tuple[str, ...] = ()
+) -> Upload:
     """Read a `multipart/form-data` request with one file into `folder`.
 
     Args:
@@ -121,9 +126,10 @@ async def receive(request: Request, folder: Path, *, mib: int, seconds: float, i
         mib: MiB that the file may have; counted while they come, whatever Content-Length says.
         seconds: that the whole may take.
         idle: seconds that may pass without a byte.
+        fields: that the form may have besides the file.
 
     Raises:
-        Refusal: 400 a form that is none, 408 too slow, 413 too large, 415 another type.
+        Refusal: 400 a form that is none or has other fields, 408 too slow, 413 too large, 415 another type.
     """
     limit = mib * MIB + _FORM_BYTES
     boundary = _boundary(request)
@@ -132,7 +138,7 @@ async def receive(request: Request, folder: Path, *, mib: int, seconds: float, i
         raise _too_large(mib)
     path = folder / "upload"
     with path.open("xb") as file:
-        form = _Form(path, file)
+        form = _Form(path, file, fields)
         parser = MultipartParser(boundary, form.callbacks())
         try:
             await _read(request, parser, limit, seconds, idle)

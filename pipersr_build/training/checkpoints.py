@@ -52,7 +52,8 @@ class Checkpoints(StepCallback):
         stop = self._interruption.asked
         if trainer.world_size > 1:  # the signal may have reached one process only
             stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
-            self._interruption.asked = stop
+        if stop:  # never unsay it: a signal may have come while the processes compared
+            self._interruption.asked = True
         if stop or step % self._every == 0 or step == trainer.max_steps:
             self._save(trainer, module, step)
         if stop:

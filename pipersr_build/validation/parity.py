@@ -12,7 +12,7 @@ import numpy as np
 
 from pipersr_build.errors import InputError
 from pipersr_build.evidence import Gate, Parity, judge
-from pipersr_build.mil.package import Feature, Package
+from pipersr_build.mil.package import Described, Feature
 from pipersr_build.mil.recurrence import recurrence
 
 MIN_PSNR_DB = 50.0
@@ -31,7 +31,7 @@ class Probe:
     rgb: np.ndarray
 
 
-def probes(package: Package, pictures: Iterable[tuple[str, np.ndarray]], seed: int = 0) -> list[Probe]:
+def probes(package: Described, pictures: Iterable[tuple[str, np.ndarray]], seed: int = 0) -> list[Probe]:
     """Noise and the given pictures, each cut or repeated by reflection to the package's input size."""
     height, width = input_size(package)
     noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -45,7 +45,7 @@ def fit(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.pad(rgb, missing, mode="symmetric")[:height, :width]
 
 
-def input_size(package: Package) -> tuple[int, int]:
+def input_size(package: Described) -> tuple[int, int]:
     """The height and width that the package is locked to.
 
     Raises:
@@ -63,7 +63,7 @@ def input_size(package: Package) -> tuple[int, int]:
 
 
 def compare(
-    package: Package, run: Runner, runner: str, reference: Reference, probe: Probe, reference_name: str
+    package: Described, run: Runner, runner: str, reference: Reference, probe: Probe, reference_name: str
 ) -> Parity:
     """Run one input through the package and the reference and measure the difference.
 
@@ -73,7 +73,7 @@ def compare(
     source = _single(package.interface.inputs, package)
     result = _single(package.interface.outputs, package)
     if source.kind == "image":
-        expected = _levels(reference(_nchw(probe.rgb)))
+        expected = _levels(reference(nchw(probe.rgb)))
         found = run({source.name: probe.rgb})[result.name].astype(np.float64)
         psnr, largest = difference(found, expected, peak=255)
     else:
@@ -91,12 +91,13 @@ def gate(
     command: str,
     least_db: float | None = None,
     named: str = "parity",
+    runner: str = "Core ML",
 ) -> Gate:
-    """The gate over all inputs: the worst one counts; no records give `not measured`.
+    """The gate over all inputs: the worst one counts; no records give `not measured` by `runner`.
 
     With `least_db` that is the threshold, of images too: for packages of fewer bits than the network.
     """
-    label = records[0].runner if records else "Core ML"
+    label = records[0].runner if records else runner
     if kind == "image" and least_db is None:
         worst = max((r.max_abs for r in records), default=None)
         return judge(
@@ -123,7 +124,7 @@ def gate(
     )
 
 
-def _single(features: tuple[Feature, ...], package: Package) -> Feature:
+def _single(features: tuple[Feature, ...], package: Described) -> Feature:
     if len(features) != 1 or features[0].kind == "other":
         names = ", ".join(f.name for f in features)
         raise InputError(
@@ -132,14 +133,14 @@ def _single(features: tuple[Feature, ...], package: Package) -> Feature:
     return features[0]
 
 
-def _nchw(rgb: np.ndarray) -> np.ndarray:
+def nchw(rgb: np.ndarray) -> np.ndarray:
     """Height, width, 3 (uint8) -> 1, 3, H, W float32 in [0, 1]."""
     return np.ascontiguousarray(rgb.transpose(2, 0, 1)[None], dtype=np.float32) / np.float32(255)
 
 
 def tensor_of(feature: Feature, rgb: np.ndarray) -> np.ndarray:
     """Height, width, 3 (uint8) -> 1, 3, H, W in [0, 1], in the feature's type."""
-    return _nchw(rgb).astype(np.float16 if feature.dtype == "fp16" else np.float32)
+    return nchw(rgb).astype(np.float16 if feature.dtype == "fp16" else np.float32)
 
 
 def _levels(sr: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipersr_build.errors import InputError
 from pipersr_build.evidence import Parity
-from pipersr_build.mil.package import Package
+from pipersr_build.mil.package import Described
 from pipersr_build.mil.recurrence import Recurrence, recurrence
 from pipersr_build.validation import parity
 from pipersr_build.validation.parity import Runner
@@ -32,7 +32,7 @@ class Frame:
     ends: bool  # a scene: the state after it is compared too
 
 
-def frames(package: Package, pictures: Iterable[tuple[str, np.ndarray]], seed: int = 0) -> list[Frame]:
+def frames(package: Described, pictures: Iterable[tuple[str, np.ndarray]], seed: int = 0) -> list[Frame]:
     """Two scenes or more: noise that turns into the first picture, which moves; then every other, moving.
 
     Args:
@@ -58,7 +58,7 @@ def _moved(probe: parity.Probe) -> parity.Probe:
     return parity.Probe(f"{probe.name}, moved", np.roll(probe.rgb, (MOVE, MOVE), axis=(0, 1)))
 
 
-def known(package: Package) -> Recurrence:
+def known(package: Described) -> Recurrence:
     """The package's frame and state.
 
     Raises:
@@ -71,7 +71,7 @@ def known(package: Package) -> Recurrence:
 
 
 def compare(
-    package: Package,
+    package: Described,
     run: Runner,
     runner: str,
     reference: Reference,

@@ -28,6 +28,7 @@ _STREAMS = ("ivf", "h264", "hevc", "vvc", "obu", "m4v", "mpegvideo")  # video al
 _ONLY_FILMS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FILMS + _STREAMS)}
 _STILLS = ("heic", "heix", "heim", "heis", "mif1", "avif")  # brands of pictures in a film's container
 _MATRIX = "DISPLAYMATRIX"
+_SMALL_AREA = 1 << 20  # pixels that are always decoded: decoders add edges to what they count
 _CLOCKS = ("mpegts", "mpeg")  # whose clock starts anywhere: begins at zero in what is written
 # Which write down how long they are; of others FFmpeg estimates it from what is there
 _PROMISING = ("mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "asf", "flv", "mxf")
@@ -95,10 +96,14 @@ class VideoReader:
     Args:
         path: of the file.
         strict: stop at the first corrupt frame.
+        largest: pixels that a frame is meant to be wide or high, which the caller checks; a stream that later
+            turns to frames of more than four times that area, and 1 Mpx, does not get them decoded: they
+            count as corrupt.
     """
 
     path: Path
     strict: bool = False
+    largest: int | None = None
     tally: Tally = field(default_factory=Tally)
 
     def __post_init__(self) -> None:
@@ -112,6 +117,8 @@ class VideoReader:
         self.copied = [s for s in self.container.streams if s is not self.stream and not self._is_chapters(s)]
         self.stream.thread_type = "AUTO"
         self.stream.codec_context.flags |= Flags.output_corrupt  # to count them
+        if self.largest is not None:
+            self.stream.codec_context.options = {"max_pixels": str(max(4 * self.largest**2, _SMALL_AREA))}
         self._facts: Facts | None = None
         self._last: int | None = None
         self._next = 0

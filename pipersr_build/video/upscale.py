@@ -69,7 +69,8 @@ def upscale_video(
     began = time.monotonic()
     settings.check(options)
     check_target(source, target, options)
-    reader = VideoReader(source, strict=options.errors == "stop")
+    largest = int(options.limit / scale)
+    reader = VideoReader(source, strict=options.errors == "stop", largest=largest)
     with closing(reader), ExitStack() as stack:
         declared = reader.stream.codec_context
         check_size(declared.height, declared.width, scale, options.limit, source)

@@ -88,7 +88,7 @@ def describe(tensors: contents.Tensors, path: Path) -> Any:
         InputError: see `load`.
     """
     registry = spandrel().MAIN_REGISTRY
-    architecture = _detect(registry, tensors)
+    architecture, inner = _detect(registry, tensors)
     if architecture is None:
         raise InputError(
             "the weights file does not say which network it belongs to, and none of the"
@@ -100,7 +100,7 @@ def describe(tensors: contents.Tensors, path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of old calls in the architectures' own code
-            descriptor = architecture.load(tensors)
+            descriptor = architecture.load(inner)
     except (
         Exception
     ) as error:  # sizes are deduced from the tensors, which fails in as many ways as they can be wrong
@@ -113,12 +113,21 @@ def describe(tensors: contents.Tensors, path: Path) -> Any:
     return descriptor
 
 
-def _detect(registry: Any, tensors: contents.Tensors) -> Any:
-    """The architecture whose tensors these are, or None."""
-    for supported in registry.architectures("detection"):
-        if supported.detect(tensors):
-            return supported.architecture
-    return None
+def _detect(registry: Any, tensors: contents.Tensors) -> tuple[Any, contents.Tensors]:
+    """The architecture whose tensors these are, or None; and the tensors by the names that it gives them.
+
+    A first part that all names share is taken off only where nothing is known with it: `params_ema.` is a
+    trainer's, while `model.` belongs to the names of some architectures.
+    """
+    inner = tensors
+    while inner:
+        for supported in registry.architectures("detection"):
+            if supported.detect(inner):
+                return supported.architecture, inner
+        if len({name.partition(".")[0] for name in inner}) > 1 or not all("." in name for name in inner):
+            break
+        inner = {name.partition(".")[2]: tensor for name, tensor in inner.items()}
+    return None, tensors
 
 
 def _mismatch(error: Exception) -> str:

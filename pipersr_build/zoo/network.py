@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from pipersr_build.export.static import StaticTracing, inlined_functions
 from pipersr_build.models.third_party import ThirdPartyConfig
+from pipersr_build.zoo.blocks import with_collapsible_blocks
 
 Pad = Callable[[Tensor], tuple[bool, Tensor]]
 
@@ -31,7 +32,7 @@ class ThirdPartyNetwork(nn.Module):
         from spandrel.__helpers.size_req import pad_tensor
 
         self.config = config
-        self.network: nn.Module = descriptor.model.eval().requires_grad_(False)
+        self.network = with_collapsible_blocks(descriptor.model.eval().requires_grad_(False))
         self._call: Callable[[nn.Module, Tensor], Tensor] = descriptor._call_fn
         self._requirements = descriptor.size_requirements
         self._pad = pad_tensor

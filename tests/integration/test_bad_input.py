@@ -245,7 +245,7 @@ def test_an_exports_folder_that_is_something_else_is_not_touched(export, capsys,
 @pytest.mark.parametrize(
     "words",
     [
-        ["train", "experiment=debug"],
+        ["train", "experiment=debug", "model.blocks=2", "training.steps=1", "training.validate_every=1"],
         ["export", "weights=w.safetensors", "export=video", "export.video.size=64x36"],
     ],
 )

@@ -89,12 +89,11 @@ def copy_of(debug_run, tmp_path):
     return tmp_path / "copy"
 
 
-def test_a_package_of_any_size_joins_the_export(debug_run, pipersr_build, tmp_path):
+def test_a_package_of_any_size_joins_the_export(debug_run, tmp_path, monkeypatch):
     folder = copy_of(debug_run, tmp_path)
-    done = pipersr_build(
-        folder, "export", "weights=runs/debug/weights.safetensors", "export=video", "export.video.size=72x40"
-    )
-    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(folder)
+    words = ["export", "weights=runs/debug/weights.safetensors", "export=video", "export.video.size=72x40"]
+    assert cli.main(words) == 0
     export = folder / "exports" / "debug"
     package = open_package(export / "video_72x40.mlpackage")
     assert package.interface.inputs[0].shape == (1, 3, 40, 72)
@@ -145,15 +144,15 @@ def test_verify_validate_evaluate_and_report_work_on_the_export(debug_run, tmp_p
         assert cli.main(words) == 0, words
 
 
-def test_a_damaged_package_fails_validation_by_its_numbers(debug_run, pipersr_build, tmp_path):
+def test_a_damaged_package_fails_validation_by_its_numbers(debug_run, tmp_path, monkeypatch, capfd):
     folder = copy_of(debug_run, tmp_path)
+    monkeypatch.chdir(folder)
     blob = folder / "exports/debug/video_64x36.mlpackage/Data/com.apple.CoreML/weights/weight.bin"
     data = bytearray(blob.read_bytes())
     data[128:2176] = bytes(2048)  # half the head zeroed: still a package, no longer this network
     blob.write_bytes(data)
-    done = pipersr_build(folder, "validate", "exports/debug/video_64x36.mlpackage")
-    assert done.returncode == 1
-    assert "fail" in done.stdout
+    assert cli.main(["validate", "exports/debug/video_64x36.mlpackage"]) == 1
+    assert "fail" in capfd.readouterr().out
 
 
 def test_a_failed_gate_leaves_evidence_and_no_package(debug_run, tmp_path, monkeypatch):
@@ -175,7 +174,8 @@ def test_a_failed_gate_leaves_evidence_and_no_package(debug_run, tmp_path, monke
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
 def test_ctrl_c_saves_a_checkpoint_and_resuming_gives_the_same_weights(pipersr_build, tmp_path):
-    words = ["train", "experiment=debug", "training.steps=12", "training.checkpoint_every=3"]
+    size = ["model.blocks=2", "model.channels=24", "training.validate_every=4"]
+    words = ["train", "experiment=debug", *size, "training.steps=12", "training.checkpoint_every=3"]
     straight = tmp_path / "straight"
     straight.mkdir()
     assert pipersr_build(straight, *words).returncode == 0

@@ -74,6 +74,7 @@ def test_what_is_wrong_is_named_in_one_message(override, names):
         (["model=quicksrnet_small_2x", "training.form=folded"], "the family quicksrnet allows as_is"),
         (["model=espcn_2x", "training.start=calibrated"], "the family espcn allows nearest"),
         (["model=espcn_2x", "model.colours=1"], "pictures are RGB"),
+        (["model=sesr_m5_2x", "model.form=luma"], "model.form"),
         (["model=quicksrnet_small_1.5x", "training.patch=31"], "multiples of 2"),
     ],
 )
@@ -94,3 +95,10 @@ def test_records_hold_no_folders_of_this_machine(tmp_path):
     shown = config.command_line("export", words)
     assert shown == "pipersr-build export 'weights=w x.safetensors' x.mlpackage 'l=[y,u]' a.b=1"
     assert config.command_line("bench zoo", ["span"]) == "pipersr-build bench zoo span"
+
+
+def test_a_configuration_that_is_changed_does_not_change_the_next_one():
+    first = config.load(["model.blocks=2"])
+    first.training.steps, first.model.blocks = 1, 9
+    again = config.load(["model.blocks=2"])
+    assert (again.model.blocks, again.training.steps) == (2, config.load([]).training.steps)

@@ -10,7 +10,7 @@ costs is another question; see `commands.checks`.
 
 import copy
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from pipersr_build.export.compression.methods import Method
 from pipersr_build.export.compression.weights import GROUP, SMALLEST, palette
-from pipersr_build.mil.graph import Operation
+from pipersr_build.mil.graph import Constant, Operation, TensorType
 from pipersr_build.mil.package import Package
 from pipersr_build.models import quantized
 from pipersr_build.models.quantized import HIGH, LARGEST_WEIGHT, LOW
@@ -127,20 +127,27 @@ def _whole_steps(kernel: np.ndarray) -> np.ndarray:
 def _ranges(network: nn.Module, package: Package) -> dict[str, Tensor] | None:
     """The range of every convolution's input that the package rounds, by the convolution's name.
 
-    Its convolutions are taken in the order of the program, the network's in the order in which they run.
-    None where the two do not have equally many, or not of the same sizes.
+    Its convolutions are taken in the order of the program, the network's in the order in which they run. A
+    package may have more: fixed ones that are no module of the network, such as an anchor that repeats.
+    None where it has none of the sizes of the network's next one.
     """
-    names, program = _order(network, package), list(package.main.walk())
-    producers = {op.name: op for op in program}
-    convolutions = [op for op in program if op.type == "conv"]
-    if len(names) != len(convolutions):
-        return None
+    producers, types = {op.name: op for op in package.main.walk()}, package.main.types()
+    left = (op for op in package.main.walk() if op.type == "conv")
     found = {}
-    for name, convolution in zip(names, convolutions, strict=True):
+    for name in _order(network, package):
+        kernel = tuple(_kernel(network.get_submodule(name)).shape)
+        convolution = next((op for op in left if _kernel_shape(op, types) == kernel), None)
+        if convolution is None:
+            return None
         before = producers.get(str(convolution.argument("x")))
         if before is not None and before.type == "dequantize":
             found[name] = _range(before, producers)
     return found
+
+
+def _kernel_shape(convolution: Operation, types: Mapping[str, TensorType]) -> tuple[int, ...]:
+    kernel = convolution.argument("weight")
+    return (kernel.type if isinstance(kernel, Constant) else types[str(kernel)]).extents
 
 
 def _range(dequantize: Operation, producers: dict[str, Operation]) -> Tensor:

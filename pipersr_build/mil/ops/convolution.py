@@ -21,9 +21,9 @@ _TRANSPOSE: dict[int, Callable[..., Tensor]] = {
 }
 _SINGLE_OR_BF16 = (torch.float32, torch.bfloat16)
 
-# Whether `conv_onto` works: oneDNN's kernels for x86 are those that it has been tested with.
+# Whether oneDNN is called by name: its kernels for x86 are those that this has been tested with.
 _X86 = platform.machine().lower() in ("x86_64", "amd64")
-_WRITES = _X86 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+_ONEDNN = _X86 and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
 
 def prepared(arguments: dict[str, Any], dtype: torch.dtype) -> dict[str, Any]:
@@ -49,7 +49,8 @@ def conv(
 ) -> Tensor:
     """Cross-correlation of x (B, C, *D) with weight (C_out, C / groups, *K); result B, C_out, *D'.
 
-    It is computed in bf16 if the weight is.
+    It is computed in bf16 if the weight is. Left to itself PyTorch takes another algorithm for small inputs,
+    which adds in another order: a tile of four axes would not be to the bit what the whole picture is there.
     """
     strides, dilations, pads = _geometry(x, weight, strides, pad_type, pad, dilations)
     x, bias = _as_weight(x, weight), _as_weight(bias, weight)
@@ -57,6 +58,8 @@ def conv(
     if x.dim() == 4:  # oneDNN is up to three times faster in this order, and the result keeps it
         x = x.contiguous(memory_format=torch.channels_last)
         weight = weight.contiguous(memory_format=torch.channels_last)
+        if _ONEDNN and weight.dtype is torch.float32 and x.numel():
+            return torch.mkldnn_convolution(x, weight, bias, both, strides, dilations, groups)
     return _CONV[len(pads)](x, weight, bias, strides, both, dilations, groups)
 
 
@@ -71,7 +74,7 @@ def layout(
     groups: int = 1,  # noqa: ARG001
 ) -> tuple[tuple[int, ...], torch.dtype] | None:
     """Shape and dtype of what `conv_into` and `conv_onto` write; None where they cannot."""
-    if not _WRITES or x.dim() != 4 or weight.dtype not in _SINGLE_OR_BF16:
+    if not _ONEDNN or x.dim() != 4 or weight.dtype not in _SINGLE_OR_BF16:
         return None
     strides, dilations, pads = _geometry(x, weight, strides, pad_type, pad, dilations)
     spans = [(k - 1) * d + 1 for k, d in zip(weight.shape[2:], dilations, strict=True)]

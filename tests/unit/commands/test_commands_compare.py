@@ -12,6 +12,11 @@ from pipersr_build.config import load
 from pipersr_build.errors import InputError
 from pipersr_build.evaluation import record as evaluations
 from pipersr_build.evidence import ImageQuality, Quality
+from pipersr_build.mil.package import open_package
+from pipersr_build.report.compare_html import changes_html
+from pipersr_build.report.compare_record import Change
+from pipersr_build.report.compare_table import difference, value
+from pipersr_build.runtime.frames import HALO_KEY
 from tests.unit.report.report_records import full, provenance
 
 SMALL = ["compare.size=64x36", "chip=m4"]
@@ -118,6 +123,18 @@ def test_a_network_without_a_package_says_why(tmp_path, capsys):
     assert "no package" in (tmp_path / compare.PLOT).read_text()
 
 
+def test_a_frame_smaller_than_the_overlap_of_tiles_is_compared_all_the_same(tiny, tmp_path):
+    copy = tmp_path / "v.mlpackage"
+    shutil.copytree(tiny.video, copy)
+    [model] = copy.rglob("*.mlmodel")
+    spec = open_package(copy).spec
+    spec.description.metadata.userDefined[HALO_KEY] = "40"
+    model.write_bytes(spec.SerializeToString())
+    assert compare.main([str(copy), *SMALL, f"out={tmp_path}", f"runs={tmp_path}"]) == 0
+    [row] = json.loads((tmp_path / compare.RECORD).read_text())["rows"]
+    assert (row["error"], row["width"], row["height"]) == ("", 34, 20)
+
+
 def test_names_patterns_and_files(tiny):
     assert [s.name for s in subjects([Path("quicksrnet_*_3x")])] == [
         "quicksrnet_large_3x", "quicksrnet_large_anchor_3x", "quicksrnet_medium_3x", "quicksrnet_small_3x",
@@ -139,6 +156,7 @@ def test_a_variant_is_what_the_configuration_makes_of_it(name):
         (["nothing_at_all_like_it"], "no network and no file"),
         (["pipersr_2x", "model.blocks=3"], "no model settings"),
         (["pipersr_2x", "compare.size=360p,480p"], "compare.size"),
+        (["pipersr_2x", "compare.size=abc"], "configuration key compare.size"),
         (["pipersr_2x", "chip=m99"], "m99"),
     ],
 )
@@ -229,6 +247,32 @@ def test_two_exports_that_are_the_same(exports, capsys):
     assert found.same["gates"] > 3
     assert found.same["quality"] > 3
     assert found.same["operations"] > 3
+    assert {change.before == change.after for change in found.glance} == {True}
+    assert "nothing that is recorded changed" in changes_html(found).lower()
+
+
+def test_packages_that_one_export_does_not_have_are_named_and_not_taken_apart(exports):
+    record = full()
+    other = record.packages[0].model_copy(update={"file": "image_256.mlpackage"})
+    evidence.save(record.model_copy(update={"packages": [other, record.packages[1]]}),
+                  exports[1] / "evidence.json")  # fmt: skip
+    found = compare_exports.changes(*exports, "compare").changes
+    assert [(c.key, c.before, c.after) for c in found if c.part == "packages"] == [
+        ("image_128.mlpackage", "image", None),
+        ("image_256.mlpackage", None, "image"),
+    ]
+    assert not [c for c in found if c.part in ("operations", "sizes", "parity", "placement")]
+
+
+def test_a_change_says_what_kind_it_is():
+    words = [(1, 1), (None, 2), (2, None), (3, 1), (1.5, 2.25), ("a", "b"), (True, False)]
+    told = [difference(Change(part="p", key="k", before=b, after=a)) for b, a in words]
+    assert told == ["the same", "new", "gone", "-2", "+0.75", "", ""]
+
+
+def test_digests_are_cut_to_what_tells_them_apart():
+    assert value("5e" * 32) == "5e5e5e5e5e5e…"
+    assert value("the deed of a decade") == "the deed of a decade"
 
 
 def test_what_changed_between_two_exports(exports, tmp_path, capsys):
@@ -255,6 +299,7 @@ def test_what_changed_between_two_exports(exports, tmp_path, capsys):
     assert not any(part == "quality" for part, _ in changed)
     out, page = capsys.readouterr().out, (tmp_path / "out" / compare.PAGE).read_text()
     assert "training.steps" in out
+    assert out.index("at a glance") < out.index("gates that failed") < out.index("training.steps")
     assert "20,000" in page
     assert "-19,991" in page
     assert not (tmp_path / "out" / compare.PLOT).exists()

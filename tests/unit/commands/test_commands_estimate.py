@@ -78,6 +78,7 @@ def test_a_frame_rate_is_reached_wholly_in_part_or_not(band, answer):
         ("model=unknown", "model"),
         ("model.blocks=0", "model.blocks is 0"),
         ("fps=0", "estimate.fps"),
+        ("weights=a.pth", "pipersr-build compare a.pth"),
         ("chip=m2,m4", "--multirun"),
         ("word", "not understood"),
     ],

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from pipersr_build import cli, files
 from pipersr_build.commands import evaluate
@@ -243,6 +244,16 @@ def test_a_folder_that_cannot_be_written_to(work: Path, capsys: pytest.CaptureFi
         ["bicubic", "evaluation.folder=sets/first", "evaluation.out=locked/out"],
         "cannot be written to",
     )
+
+
+def test_weights_of_others_are_judged_whatever_their_ending(work: Path) -> None:
+    pytest.importorskip("spandrel")
+    from pipersr_build.zoo.samples import SAMPLES, weights_of
+
+    torch.save({"params_ema": weights_of(SAMPLES["Compact"])}, work / "x2.pth")
+    assert run("x2.pth", "evaluation.folder=sets/first", "evaluation.out=out") == 0
+    [_, found] = record.load(Path("out/quality.json")).subjects
+    assert (found.name, found.kind, found.scale) == ("x2.pth", "weights", 2)
 
 
 def test_weights_in_the_configuration_are_a_subject(work: Path, tiny: SimpleNamespace) -> None:

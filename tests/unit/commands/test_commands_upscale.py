@@ -95,6 +95,27 @@ def test_videos_are_handed_on_even_when_a_picture_fails(work, monkeypatch):
     assert [target.name for _, target in handed] == ["clip_2x.mp4", "unknown_2x.mp4"]
 
 
+def test_videos_alone_are_not_asked_to_go_twice(work, capsys):
+    (work.folder / "clip.mp4").write_bytes(b"no video, which is not looked at")
+    for word in ("scale=4", "passes=2"):
+        assert cli.main(["upscale", "clip.mp4", word, work.package]) == 2
+        assert "videos are enlarged once, by 2" in capsys.readouterr().err
+    picture(work.folder / "a.png")
+    assert cli.main(["upscale", "a.png", "clip.mp4", "scale=4", work.package]) == 2  # it is no video
+    assert "videos are enlarged once, by 2" in capsys.readouterr().err
+    assert files_in(work.folder) == ["a.png", "a_4x.png", "clip.mp4"]
+
+
+def test_closed_streams_are_said(work, monkeypatch, capsys):
+    for name in ("stdin", "stdout"):
+        with monkeypatch.context() as closed:
+            closed.setattr(upscale.sys, name, None)
+            assert cli.main(["upscale", "-", work.package]) == 2
+        said = capsys.readouterr().err
+        assert "it is closed" in said
+        assert {"stdin": "standard input", "stdout": "standard output"}[name] in said
+
+
 def test_four_times_by_two_passes(work):
     picture(work.folder / "a.png", (7, 9))
     assert cli.main(["upscale", "a.png", "scale=4", work.package]) == 0
@@ -166,6 +187,7 @@ def test_one_bad_picture_stops_no_other(work, capsys):
         (["a.png", "scale=3"], "2, 4, 8, 16"),
         (["a.png", "scale=4", "passes=2"], "not both"),
         (["a.png", "out=a.png"], "over a source"),
+        (["a.png", "out=b.GIF"], "no picture format"),
         (["a.png", "a_2x.png", "overwrite=true"], "over a source"),
         (["a.png", "format=gif"], "choose from png"),
         (["a.png", "passes=9"], "from 1 to 4"),

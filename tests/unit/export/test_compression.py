@@ -19,6 +19,8 @@ from pipersr_build.fusion import to_deploy
 from pipersr_build.mil.census import census
 from pipersr_build.mil.package import open_package
 from pipersr_build.models import quantized
+from pipersr_build.models.abpn import ABPNConfig
+from pipersr_build.models.ecbsr import ECBSRConfig
 from pipersr_build.models.fsrcnn import FSRCNNConfig
 from pipersr_build.models.pipersr import PiperSRConfig
 from pipersr_build.models.quicksrnet import QuickSRNetConfig
@@ -153,6 +155,17 @@ def test_kernels_that_a_pass_split_are_not_judged(made):
     other.config = network.config
     gate = checks.check_parity(packages["video_v_int8"], other, PICTURE)[1][0]
     assert (gate.verdict, gate.note) == ("not measured", checks.NOT_ALIKE)
+    assert gate.name == "parity, interpreter fp16"
+
+
+@pytest.mark.parametrize("config", [ABPNConfig(channels=8, blocks=1), ECBSRConfig(channels=8, blocks=1)])
+def test_a_fixed_anchor_among_the_convolutions_is_passed_over(tmp_path, config):
+    network = to_deploy(lively(config))
+    rounding = quantized.quantize(network, [torch.rand(1, 3, 16, 16)], "ends")
+    made = build(network, CONTRACTS[1:], tmp_path, deployment="macOS14", title="t", metadata={},
+                 smaller=Smaller([METHODS["w8a8"]], rounding))  # fmt: skip
+    gate = checks.check_parity(open_package([path for _, path in made][-1]), network, PICTURE)[1][0]
+    assert (gate.name, gate.verdict, gate.note) == ("parity, interpreter fp16", "pass", "")
 
 
 def test_the_package_computes_what_was_trained_in_8_bits(made):

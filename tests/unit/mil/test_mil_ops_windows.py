@@ -148,3 +148,23 @@ def test_ceil_mode_counts_the_last_partial_window():
 def test_an_unknown_pad_type_is_refused(pad_type):
     with pytest.raises(ValueError, match="pad_type"):
         TABLE["max_pool"](x=torch.zeros(1, 1, 4), kernel_sizes=[2], pad_type=pad_type)
+
+
+LAYERS = [(3, 6, 1), (6, 6, 1), (28, 28, 1), (32, 32, 1), (16, 16, 16), (12, 3, 3)]
+
+
+@pytest.mark.parametrize(("channels", "made", "groups"), LAYERS)
+def test_a_piece_of_a_picture_is_convolved_to_the_bit_as_the_whole(channels, made, groups):
+    generator = torch.Generator().manual_seed(0)
+    whole = torch.rand(1, channels, 70, 70, generator=generator)
+    weight = torch.randn(made, channels // groups, 3, 3, generator=generator)
+    bias = torch.randn(made, generator=generator)
+
+    def convolved(x):
+        return TABLE["conv"](x=x, weight=weight, bias=bias, pad_type="same", groups=groups)
+
+    expected = convolved(whole)
+    for top, left, size in [(0, 0, 24), (7, 3, 24), (40, 46, 24), (30, 1, 9), (5, 11, 33)]:
+        piece = convolved(whole[:, :, top : top + size, left : left + size])
+        inner = expected[:, :, top + 1 : top + size - 1, left + 1 : left + size - 1]
+        assert torch.equal(piece[:, :, 1:-1, 1:-1], inner), (top, left, size)

@@ -120,12 +120,18 @@ def test_a_damaged_range_is_refused(network, tmp_path, bounds):
         load_weights(path)
 
 
-def test_no_pictures_or_idle_convolutions_are_refused(network):
+def test_no_pictures_are_refused(network):
     with pytest.raises(ValueError, match="at least one batch"):
         quantized.quantize(network, [])
+
+
+@pytest.mark.parametrize("keep", ["none", "ends"])
+def test_a_convolution_that_never_runs_stays_as_it_is(network, keep):
+    names = [name for name, _ in quantized.quantize(network, pictures(), keep).named_buffers()]
     network.idle = nn.Conv2d(3, 3, 1)
-    with pytest.raises(ValueError, match="idle"):
-        quantized.quantize(network, pictures())
+    rounding = quantized.quantize(network, pictures(), keep)
+    assert not isinstance(rounding.idle, QuantizedConv2d)
+    assert [name for name, _ in rounding.named_buffers()] == names != []
 
 
 def test_pipersr_too():

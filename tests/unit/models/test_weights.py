@@ -6,7 +6,9 @@ from safetensors.torch import load_file, save_file
 
 from pipersr_build import models
 from pipersr_build.errors import InputError
+from pipersr_build.models.ecbsr import ECBSRConfig
 from pipersr_build.models.pipersr import PiperSRConfig
+from pipersr_build.models.sesr import SESRConfig
 from pipersr_build.models.weights import METADATA_KEY, load_weights, save_weights
 
 CONFIG = PiperSRConfig(blocks=1, channels=4)
@@ -61,13 +63,31 @@ def rewrite(path, change=lambda _: None, metadata=None):
         (lambda t: t.update(extra=torch.zeros(1)), "unexpected extra"),
         (lambda t: t.update({"tail.bias": torch.zeros(3)}), "shape"),
         (lambda t: t.update({"tail.bias": torch.full((12,), float("nan"))}), "NaN"),
+        (lambda t: t.update({"tail.bias": torch.zeros(12, dtype=torch.int8)}), "tail.bias is int8"),
+        (lambda t: t.update({"tail.bias": torch.zeros(12, dtype=torch.complex64)}), "tail.bias is complex64"),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(saved, change, message):
     path, _ = saved
     rewrite(path, change)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         load_weights(path)
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize("config", [SESRConfig(blocks=1, form="luma"), ECBSRConfig(blocks=1, colours=1)])
+def test_networks_of_one_channel_are_refused_by_name(config, tmp_path):
+    save_weights(tmp_path / "w.safetensors", models.build(config), config, "grey")
+    with pytest.raises(InputError, match=r"(SESR|ECBSR).*1 channel \(grey\); packages are RGB"):
+        load_weights(tmp_path / "w.safetensors")
+
+
+def test_half_precision_is_read_as_float32(saved):
+    path, _ = saved
+    rewrite(
+        path, lambda t: t.update({key: value.half() for key, value in t.items() if value.is_floating_point()})
+    )
+    assert {p.dtype for p in load_weights(path).network.parameters()} == {torch.float32}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from pipersr_build.evidence import (
     Fusion,
     Gate,
     ImageQuality,
+    Latency,
     LossPoint,
     Machine,
     OperationPlacement,
@@ -27,6 +28,7 @@ from pipersr_build.evidence import (
     ValidationPoint,
     judge,
 )
+from pipersr_build.evidence_figures import Activations, Histogram, Node, Peer, Roof, Traffic
 
 HELD_OUT = ["photos/harbour.webp", "photos/leaves.webp", "photos/market.webp"]
 IMAGE, VIDEO = "image_128.mlpackage", "video_360p.mlpackage"
@@ -59,7 +61,67 @@ def full() -> Evidence:
         quality=quality(),
         samples=[sample("harbour"), sample("leaves")],
         gates=gates(),
+        roofs=[
+            Roof(chip="M1", tflops=10.83, bandwidth=24.0, evidence="convolutions measured, memory measured"),
+            Roof(chip="M3", tflops=16.77, bandwidth=24.0, evidence="convolutions measured, memory inferred"),
+            Roof(chip="M4", tflops=18.5, bandwidth=24.0, evidence="convolutions measured, memory inferred"),
+        ],
+        activations=activations(),
+        peers=peers(),
     )
+
+
+def activations() -> Activations:
+    counts = [0] * 40
+    counts[8:28] = [10, 40, 90, 300, 900, 2_000, 6_000, 9_000, 14_000, 21_000,
+                    30_000, 42_000, 50_000, 39_000, 22_000, 8_000, 2_000, 500, 60, 4]  # fmt: skip
+    operations = [
+        Histogram(name="conv_0", operator="conv", counts=counts, zeros=3, largest=29.73, sums=241.4),
+        Histogram(name="silu_1", operator="silu", counts=counts[::-1], zeros=0, largest=9.5),
+    ]
+    return Activations(subject=IMAGE, runner="MIL interpreter, fp16", pictures=["harbour", "leaves"],
+                       size="128x128", first=-24, operations=operations)  # fmt: skip
+
+
+def peers() -> list[Peer]:
+    """Two test sets: on one of them another network was measured alike."""
+    alike: Any = {"parameters": 451_852, "scale": 2, "protocol": "y_float"}
+    ours = {**alike, "kind": "ours", "source": "measured for this export"}
+    known: Any = {"kind": "published", "scale": 2, "protocol": "PSNR-Y as published", "source": "Dong et al."}
+    plain = {**ours, "kind": "bicubic", "parameters": None, "source": "MATLAB"}
+    theirs = {**ours, "kind": "measured", "source": "its weights, measured"}
+    return [
+        Peer(network="bicubic", dataset="Set5", psnr=33.673, **plain),
+        Peer(network=IMAGE, dataset="Set5", psnr=37.674, ssim=0.9594, **ours),
+        Peer(network="FSRCNN", dataset="Set5", psnr=37.0, parameters=12_800, **known),
+        Peer(network="PiperSR", dataset="Set5", psnr=37.604, **theirs),
+        Peer(network="bicubic", dataset="BSD100", psnr=31.6, **plain),
+        Peer(network=IMAGE, dataset="BSD100", psnr=32.023, **ours),
+        Peer(network="FSRCNN", dataset="BSD100", psnr=31.53, parameters=12_800, **known),
+    ]
+
+
+def graph() -> list[Node]:
+    """Head, six blocks with what they add, the long skip, tail: the network of `AFTER`, in program order."""
+    kinds = ["cast", "conv", *["conv", "silu", "conv", "add"] * 6, "add", "conv", "pixel_shuffle", "cast"]
+    names: dict[str, list[str]] = {kind: [] for kind in AFTER}
+    for index, kind in enumerate(name for name, n in AFTER.items() for _ in range(n)):
+        names[kind].append(f"{kind}_{index}")  # as in `placement`
+    nodes: list[Node] = []
+    for index, kind in enumerate(kinds):
+        reads = [nodes[-1].name] if nodes else ["lr"]
+        if kind == "add":
+            reads.append(nodes[1 if index == 26 else index - 4].name)
+        nodes.append(Node(name=names[kind].pop(0), operator=kind, reads=reads, shape=[1, 64, 128, 128]))
+    return nodes
+
+
+def latencies(factor: float) -> list[Latency]:
+    return [
+        Latency(chip=chip, low=ms * factor / 1.4, expected=ms * factor, high=ms * factor * 1.5, whole=True,
+                bound="compute", inferred=["call"])
+        for chip, ms in (("M1", 26.8), ("M4", 15.9))
+    ]  # fmt: skip
 
 
 def provenance() -> Provenance:
@@ -132,8 +194,11 @@ def package(file: str, contract: Any) -> PackageRecord:
             else Parity(input="random", runner=runner, reference=reference, psnr_db=71.9, max_abs=9.8e-4),
             Parity(input="flat grey", runner=runner, reference=reference, psnr_db=None, max_abs=0.0),
         ],
-        placement=placement(),
+        placement=placement().model_copy(update={"latency": latencies(0.1 if image else 1.0)[1]}),
         compute_plan=None if image else compute_plan(),
+        graph=graph(),
+        latencies=latencies(0.1 if image else 1.0),
+        traffic=Traffic(flop=1.48e10, weights=9e5, edges=5e5 if image else 3.5e6, streamed=1.3e8),
     )
 
 

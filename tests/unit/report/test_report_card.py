@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from huggingface_hub import ModelCard, ModelCardData
 from report_records import IMAGE, full, minimal
 
 from pipersr_build.report import facts
@@ -41,18 +42,90 @@ def test_every_gate_is_told():
 
 def test_failure_stands_first():
     card = render_card(full())
-    assert card.index("**1 of 8 gates failed:**") < card.index("## Network")
+    assert card.index("**1 of 8 gates failed:**") < card.index("## Model description")
     assert "gates failed" not in render_card(full().model_copy(update={"gates": []}))
 
 
-def test_predictions_are_limitations():
+def test_prediction_and_measurement_stand_in_two_columns():
     card = render_card(full())
-    assert card.count("Placement by rules, predicted: 27 of 30 operations predicted on the ANE") == 2
-    assert card.count("Placement by Core ML on a Mac: not measured.") == 1
-    assert card.count("Placement by Core ML on a Mac, measured: 28 of 28 operations on the ANE") == 1
+    told = "27 of 30 operations predicted on the ANE, 99.9 % of the FLOP, 6 of them tied; 2 hard, 1 unknown"
+    assert card.count(f"| {told} | not measured |") == 1
+    assert card.count(f"| {told} | measured: 28 of 28 operations on the ANE, 100 % of the FLOP |") == 1
     record = full().packages[0].model_copy(update={"placement": None})
     bare = full().model_copy(update={"packages": [record]})
-    assert "Placement by rules: not measured." in render_card(bare)
+    assert "| `image_128.mlpackage` | not measured | not measured |" in render_card(bare)
+
+
+def front_of(card):
+    return card.split("---\n", 2)[1]
+
+
+@pytest.mark.parametrize("record", [full(), minimal()])
+def test_the_hub_reads_the_metadata_back(record):
+    card = ModelCard(render_card(record))
+    data = card.data
+    assert (data.license, data.library_name, data.pipeline_tag) == ("apache-2.0", "coreml", "image-to-image")
+    assert {"super-resolution", "coreml"} <= set(data.tags)
+    assert data.datasets is None
+    assert card.text.startswith(f"\n# {record.name}")
+
+
+def test_results_are_those_that_were_measured_on_the_packages():
+    results = ModelCard(render_card(full())).data.eval_results
+    found = {(r.dataset_name, r.dataset_args["package"], r.metric_type): r.metric_value for r in results}
+    assert found == {
+        (row.dataset, IMAGE, metric): value
+        for row in full().quality
+        if row.subject == IMAGE
+        for metric, value in (("psnr", row.mean_psnr), ("ssim", row.mean_ssim))
+    }
+    assert {(r.task_type, r.dataset_args["protocol"]) for r in results} == {("image-to-image", "y_float")}
+    assert "eval_results" not in ModelCard(render_card(minimal())).data.to_dict()
+
+
+def test_results_survive_the_hubs_own_writer():
+    data = ModelCard(render_card(full())).data
+    again = ModelCard(f"---\n{data.to_yaml()}\n---\n").data
+    assert again.eval_results == data.eval_results
+    assert isinstance(again, ModelCardData)
+
+
+@pytest.mark.parametrize(
+    ("told", "family", "fields"),
+    [
+        (None, "pipersr", {"license": "apache-2.0"}),
+        (None, "third_party", {"license": "unknown"}),
+        ("MIT", "third_party", {"license": "mit"}),
+        ("All rights reserved", "pipersr", {"license": "other", "license_name": "all-rights-reserved"}),
+    ],
+)
+def test_the_licence_is_the_configured_one_else_what_is_known(told, family, fields):
+    changes = {"config": {"export": {"licence": told}}, "model": {"family": family}}
+    found = yaml.safe_load(front_of(render_card(full().model_copy(update=changes))))
+    assert {key: value for key, value in found.items() if key.startswith("license")} == fields
+
+
+def test_the_front_matter_cannot_be_left():
+    evil = "x\n---\n# out"
+    row = full().quality[1].model_copy(update={"dataset": evil})
+    card = render_card(full().model_copy(update={"name": evil, "quality": [row]}))
+    assert ModelCard(card).data.to_dict()["model-index"][0]["name"] == "x --- # out"
+    assert "\n# out" not in card
+
+
+def test_published_networks_stand_in_one_table_with_how_they_were_scored():
+    card = render_card(full())
+    assert "| network | parameters | scored | Set5 | BSD100 |" in card
+    assert f"| **{IMAGE}** | 451,852 | y\\_float | 37.674 | 32.023 |".replace("\\_", "_") in card
+    assert "| PiperSR | 451,852 | y_float | 37.604 | – |" in card
+    assert "| FSRCNN | 12,800 | PSNR-Y as published | 37.00 | 31.53 |" in card
+    assert "Against published networks" not in render_card(minimal())
+
+
+def test_latency_is_told_for_every_chip_as_a_prediction():
+    card = render_card(full())
+    assert "predicted from published rates and never timed" in card
+    assert "| M4 | 1.59 ms (1.14 to 2.39) | 15.9 ms (11.4 to 23.9) |" in card
 
 
 def test_programs_name_the_first_package_of_each_contract():
@@ -89,7 +162,7 @@ def test_hostile_text_cannot_leave_its_cell():
     evil = "<script>x</script> | [a](b) `c` *d*\n# e"
     gate = full().gates[0].model_copy(update={"name": evil, "subject": evil})
     card = render_card(full().model_copy(update={"gates": [gate], "name": evil}))
-    assert "<script>" not in card
+    assert "<script>" not in card.split("---\n", 2)[2]
     assert "\n# e" not in card
     row = next(line for line in card.splitlines() if r"\[a\](b)" in line and line.startswith("|"))
     assert row.replace(r"\|", "").count("|") == 6

@@ -9,7 +9,7 @@ from rich.console import Console
 from pipersr_build.report.compare_html import networks_html
 from pipersr_build.report.compare_plot import compare_plot, dataset_of, marks_of
 from pipersr_build.report.compare_record import Comparison, Latency, PublishedScore, Row, Score
-from pipersr_build.report.compare_table import cells, networks_table
+from pipersr_build.report.compare_table import cells, networks_table, notes
 from tests.unit.report.report_records import provenance
 
 NS = {"svg": "http://www.w3.org/2000/svg"}
@@ -122,6 +122,19 @@ def test_every_mark_and_band_lies_in_the_page(networks):
 def found():
     return Comparison(provenance=provenance(), frame="640x360", target="macOS13", chip="M4",
                       protocol="y_float", rows=ROWS)  # fmt: skip
+
+
+def test_files_that_nothing_was_measured_of_are_evaluated_and_not_trained(found):
+    file = SILENT.model_copy(update={"name": "x4.pth", "kind": "weights"})
+
+    def of(*rows):
+        return found.model_copy(update={"rows": list(rows)})
+
+    assert notes(of(OURS, file, BROKEN))[-1] == (
+        "to measure PSNR of files: pipersr-build evaluate …x4.pth evaluation.folder=…"
+    )
+    assert [line for line in notes(of(file, SILENT)) if "model=silent" in line]
+    assert not [line for line in notes(of(OURS, BROKEN)) if "to measure" in line]
 
 
 def test_the_table_invents_nothing(found):

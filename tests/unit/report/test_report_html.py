@@ -7,8 +7,9 @@ import pytest
 from report_records import IMAGE, VIDEO, full, minimal, sample
 
 from pipersr_build.errors import InputError
-from pipersr_build.evidence import Evidence, judge
+from pipersr_build.evidence import Evidence, FileRecord, judge
 from pipersr_build.report import facts
+from pipersr_build.report.card import render_card
 from pipersr_build.report.html import render_html
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "report"
@@ -152,19 +153,19 @@ def test_predictions_are_tagged(page):
 
 
 def test_counts_keep_predictions_apart(page):
-    head = parsed(page[: page.index("<main>")] + "</body></html>").text
+    head = parsed(page[: page.index("<main ")] + "</body></html>").text
     assert "3 passed 1 passed (predicted) 1 failed 1 unknown 2 not measured" in head
 
 
 def test_failed_gates_stand_at_the_top(page, page_of):
-    head = page[: page.index("<main>")]
+    head = page[: page.index("<main ")]
     assert "1 of 8 failed" in head
     assert "49.997 dB where ≥ 50 dB is asked (misses by 0.003 dB)" in head
     assert 'class="alarm"' not in page_of(gates=full().gates[:3])
 
 
 def test_headline_names_set_protocol_and_gain(page):
-    head = parsed(page[: page.index("<main>")] + "</body></html>").text
+    head = parsed(page[: page.index("<main ")] + "</body></html>").text
     assert "31.84 dB +2.74 dB against bicubic (29.10 dB)" in head
     assert "held out, ×2, mean of 3 pictures, protocol y_float" in head
     assert "42 → 30" in head
@@ -177,7 +178,7 @@ def test_all_passed_is_said_only_if_all_did(page_of):
 
 def test_what_is_absent_is_said(folder):
     page = render_html(minimal(), folder)
-    assert section(page, "quality") == "Quality Quality: not measured."
+    assert section(page, "quality").startswith("Quality Quality: not measured. Against published networks")
     assert section(page, "training") == "Training No training is recorded in this evidence."
     assert section(page, "gates") == "Gates No gate is recorded in this evidence."
     assert "<svg" not in page
@@ -220,6 +221,7 @@ def test_long_training_starts_far_below_bicubic(page):
 def spoiled(value):
     """A record's data with every free text replaced by something hostile."""
     fixed = {
+        "kind",
         "schema_version",
         "direction",
         "source",
@@ -278,3 +280,17 @@ def test_infinite_differences_are_written(page_of):
 def test_a_single_sample(folder):
     page = render_html(full().model_copy(update={"samples": [sample("leaves")]}), folder)
     assert page.count('type="range"') == 1
+
+
+def test_other_formats_have_a_section_where_there_are_some(page, page_of):
+    known = full().packages[1]
+    record = FileRecord(
+        file="net.onnx", format="onnx", contract="video", input="1 x 3 x 8 x 8", output="1 x 3 x 16 x 16",
+        runtime="ONNX 17", bytes=1_000_000, sha256="c3" * 32, census={"Conv": 14}, parity=known.parity,
+    )  # fmt: skip
+    text = section(page_of(files=[record]), "formats")
+    assert "net.onnx" in text
+    assert "14 Conv" in text
+    assert "Parity with PyTorch, 2 runs" in text
+    assert 'id="formats"' not in page
+    assert "| `net.onnx` |" in render_card(full().model_copy(update={"files": [record]}))

@@ -246,6 +246,14 @@ def test_damaged_exif_and_strange_resolutions_are_passed_over():
     assert read_picture(saved(image, "JPEG", exif=b"Exif\0\0rubbish")).exif is None
 
 
+def test_a_tiff_that_says_no_resolution_has_none():
+    assert read_picture(saved(Image.new("RGB", (4, 4)), "TIFF")).dpi is None
+    assert read_picture(saved(Image.new("RGB", (4, 4)), "TIFF", resolution=1, resolution_unit=2)).dpi == (
+        1,
+        1,
+    )
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no resource usage there")
 def test_memory_is_bounded_by_the_result_and_a_tile(tmp_path):
     """8192 x 8192 out: less than three times its bytes and 1 GB, PyTorch and all."""

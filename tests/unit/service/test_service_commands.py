@@ -56,7 +56,7 @@ def test_a_real_service_answers_every_kind_of_client(tmp_path, tiny):
     expected = Upscaler.from_package(tiny.image, backend="interpreter")(rgb)
     clip(tmp_path / "clip.mp4")
     with process(tmp_path, f"package={tiny.image.parent}") as (site, _):
-        health = httpx.get(f"{site}/health").json()
+        health = httpx.get(f"{site}/health", timeout=60).json()
         assert (health["scale"], health["status"]) == (2, "ok")
         assert "interpreter" in health["engine"].lower() or sys.platform == "darwin"
         answer = httpx.post(f"{site}/v1/images/upscale", files={"file": ("a.png", data)}, timeout=60)
@@ -66,7 +66,7 @@ def test_a_real_service_answers_every_kind_of_client(tmp_path, tiny):
             told = httpx.post(f"{site}/v1/video/upscale", files={"file": file}, timeout=60).text
         last = json.loads(told.strip().rpartition("data: ")[2])
         assert last["frames"] == 3
-        (tmp_path / "out.mp4").write_bytes(httpx.get(site + last["url"]).content)
+        (tmp_path / "out.mp4").write_bytes(httpx.get(site + last["url"], timeout=60).content)
         with av.open(str(tmp_path / "out.mp4")) as container:
             assert [(frame.width, frame.height) for frame in container.decode(video=0)] == [(68, 40)] * 3
         with connect(site.replace("http", "ws") + "/v1/stream") as socket:

@@ -151,6 +151,19 @@ def test_a_taken_port_is_said():
             server.listen(ServeConfig(port=taken.getsockname()[1]))
 
 
+def test_who_connects_before_the_server_runs_waits_for_it():
+    with server.listen(ServeConfig(port=0)) as bound:
+        socket.create_connection(bound.getsockname(), timeout=5).close()
+
+
+def test_of_two_services_that_start_at_once_on_one_port_one_is_told():
+    with (
+        server.listen(ServeConfig(port=0)) as first,
+        pytest.raises(InputError, match="cannot listen"),
+    ):
+        server.listen(ServeConfig(port=first.getsockname()[1]))
+
+
 def test_the_address_is_shown_as_a_browser_takes_it():
     for host, shown in (("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "localhost"), ("localhost", "127.0.0.1")):
         serve = ServeConfig(host=host, port=0)

@@ -26,7 +26,7 @@ def site(tmp_path, engine):
 
 
 def send(site, data, **more):
-    fields = {key: more.pop(key) for key in ("passes",) if key in more}
+    fields = {key: more.pop(key) for key in ("passes", "scale") if key in more}
     name = more.pop("name", "a.png")
     return httpx.post(
         f"{site}/v1/images/upscale", files={"file": (name, data)}, data=fields, timeout=10, **more
@@ -136,6 +136,8 @@ def bomb(side):
         (bomb(20000), {}, 413, "pixels"),
         (png()[0], {"passes": "3"}, 400, "passes"),
         (png()[0], {"passes": "2" * 300}, 400, "too long"),
+        (png()[0], {"scale": "4"}, 400, "means nothing"),
+        (png()[0], {"passes": ["1", "2"]}, 400, "twice"),
     ],
 )
 def test_what_cannot_be_used_is_refused(site, tmp_path, data, fields, status, says):

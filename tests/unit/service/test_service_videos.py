@@ -65,6 +65,12 @@ def test_events_tell_of_it_and_the_result_is_fetched_once(site, tmp_path):
     wait_for(lambda: len(list((tmp_path / "temporary").glob("run-*/*"))) == 1)  # the lock
 
 
+def test_a_field_that_means_nothing_is_refused(site):
+    answer = httpx.post(f"{site}/v1/video/upscale", files={"file": MP4}, data={"scale": "4"})
+    assert (answer.status_code, "means nothing" in answer.json()["error"]) == (400, True)
+    wait_for(lambda: free(site))
+
+
 def test_a_second_video_is_turned_away_while_one_runs(site, engine):
     engine.release.clear()
     with sending(site) as answer:

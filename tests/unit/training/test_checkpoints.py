@@ -112,3 +112,30 @@ def test_processes_that_go_on_from_different_steps_are_refused(tmp_path):
     trainer = SimpleNamespace(global_step=3, strategy=strategy)
     with pytest.raises(InputError, match=r"different steps: \[0, 3\]"):
         made.on_train_start(trainer, SimpleNamespace(device="cpu"))
+
+
+@pytest.mark.parametrize("others_stop", [False, True])
+def test_a_signal_that_comes_while_the_processes_compare_is_not_lost(tmp_path, others_stop):
+    made, interruption, _ = checkpoints(tmp_path)
+    trainer = Saving(1)
+    trainer.world_size = 2
+
+    def compare(stop, **_):
+        interruption.asked = True  # as the signal's handler does
+        return stop or others_stop
+
+    trainer.strategy = SimpleNamespace(reduce_boolean_decision=compare)
+    made.on_step(trainer, torch.nn.Linear(1, 1), 1)
+    assert getattr(trainer, "should_stop", False) == others_stop
+    made.on_step(trainer, torch.nn.Linear(1, 1), 2)
+    assert trainer.should_stop
+    assert interruption.asked
+
+
+def test_what_one_process_was_asked_all_were_asked(tmp_path):
+    made, interruption, _ = checkpoints(tmp_path)
+    trainer = Saving(1)
+    trainer.world_size = 2
+    trainer.strategy = SimpleNamespace(reduce_boolean_decision=lambda *_, **__: True)
+    made.on_step(trainer, torch.nn.Linear(1, 1), 1)
+    assert interruption.asked

@@ -321,6 +321,25 @@ def test_a_size_that_changes_midway(tmp_path):
     assert "5 frames of another size" in " ".join(report.notes)
 
 
+def test_a_size_that_becomes_huge_is_not_decoded(tmp_path):
+    parts = [Clip(size=size, times=list(range(0, 40 * frames, 40))).write(tmp_path / f"{size[0]}.ts")
+             for size, frames in (((48, 64), 60), ((1080, 1920), 3))]  # fmt: skip
+    source = tmp_path / "film.ts"  # so long that its header is taken from the first part
+    source.write_bytes(b"".join(part.read_bytes() for part in parts))
+    report = upscale(source, tmp_path / "out.mp4", limit=128)
+    assert report.frames == 60
+    assert report.skipped > 0
+    assert "another size" not in " ".join(report.notes)
+    report = upscale(source, tmp_path / "out.mp4", limit=3840)
+    assert (report.frames, report.skipped) == (63, 0)
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264", "libvpx-vp9"])
+def test_the_edges_that_decoders_add_do_not_count(tmp_path, codec):
+    source = Clip(size=(48, 64), codec=codec, options={}).write(tmp_path / "film.mkv")
+    assert upscale(source, tmp_path / "out.mp4", limit=128).skipped == 0
+
+
 def test_a_clock_that_starts_anywhere_is_set_to_zero(tmp_path):
     source = Clip(times=[0, 40, 120], sound="mp2", later=7).write(tmp_path / "film.ts")
     first = clips.times(source)[0]

@@ -6,6 +6,7 @@ from safetensors.torch import load_file, save_file
 
 from pipersr_build import models
 from pipersr_build.errors import InputError
+from pipersr_build.fusion import prove_equal, to_deploy
 from pipersr_build.models.pipersr import PiperSRConfig
 from pipersr_build.models.weights import load_weights, save_weights
 from pipersr_build.zoo.loader import run_name
@@ -45,6 +46,30 @@ def test_what_an_export_keeps_can_be_read_again(compact, tmp_path):
     again = load_weights(tmp_path / "weights.safetensors", first.config)
     assert (again.config, again.name) == (first.config, "mine")
     assert load_file(tmp_path / "weights.safetensors").keys() == compact.keys()
+
+
+@pytest.mark.parametrize("prefix", ["params_ema.", "model.", "ema.net."])
+def test_a_first_part_that_all_names_share_is_taken_off(compact, prefix, tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_file({prefix + key: value for key, value in compact.items()}, path)
+    found = load_weights(path).network.state_dict()
+    assert found.keys() == compact.keys()
+    assert all(torch.equal(found[key], value) for key, value in compact.items())
+
+
+def test_a_first_part_that_belongs_to_the_architecture_stays(tmp_path):
+    named = {f"model.{key}": torch.zeros(2, 2) for key in ("a.weight", "b.weight")}
+    with pytest.raises(InputError, match=r"none of the \d+ architectures.*model\.a\.weight"):
+        load_weights(written(named, tmp_path / "w.pth"))
+
+
+def test_blocks_that_put_their_convolution_together_in_every_run_are_collapsed(tmp_path):
+    network = load_weights(written(weights_of(SAMPLES["SPAN"]), tmp_path / "w.pth")).network
+    deployed = to_deploy(network.double())
+    assert prove_equal(network, deployed).holds
+    convolutions = [name for name, module in deployed.named_modules() if isinstance(module, torch.nn.Conv2d)]
+    assert len(convolutions) == 22
+    assert len(network.state_dict()) > 3 * len(deployed.state_dict())
 
 
 def test_half_precision_weights_are_computed_with_in_float32(compact, tmp_path):
