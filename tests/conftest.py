@@ -1,5 +1,6 @@
 """What several tests need: quick networks, packages on disk, the commands as a user runs them."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -8,6 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_finish():
+    """Keep the libraries and the list of tests, which stay to the end, out of every garbage collection."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
