@@ -89,9 +89,9 @@ def state_channels(network: nn.Module) -> tuple[int, ...]:
 
 @contextmanager
 def _old_objects_set_aside() -> Iterator[None]:
-    """Keep what is in memory out of the full garbage collection that coremltools asks for in every conversion.
+    """Keep what is in memory out of the full garbage collection that coremltools asks for when it converts.
 
-    It looks at every object of every library that is loaded, which took half of the time of a small conversion.
+    It looks at every object of every loaded library, which took half of the time of a small conversion.
     """
     if gc.get_freeze_count():  # somebody has set them aside for good
         yield

@@ -17,7 +17,8 @@ def nothing_set_aside():
     gc.freeze()
 
 
-def test_what_conversion_sets_aside_is_collected_again_afterwards(nothing_set_aside, monkeypatch):
+@pytest.mark.usefixtures("nothing_set_aside")
+def test_what_conversion_sets_aside_is_collected_again_afterwards(monkeypatch):
     during = []
     collect = gc.collect
     monkeypatch.setattr(gc, "collect", lambda *words: during.append(gc.get_freeze_count()) or collect(*words))
