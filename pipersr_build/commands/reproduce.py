@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipersr_build import evidence, files
-from pipersr_build.commands import arguments, compare_exports, other_formats, publish
+from pipersr_build.commands import arguments, compare_exports, other_formats, placing
 from pipersr_build.commands.about import training_of
 from pipersr_build.commands.packing import Packing, packing
 from pipersr_build.config import Config
@@ -38,7 +38,7 @@ def asked(words: list[str]) -> tuple[list[str], bool]:
     others = [word for word in words if word not in (*WORDS, "check=false")]
     if not any(word in WORDS for word in words):
         return others, False
-    folders = [path for path in arguments.split(others)[0] if (path / publish.EVIDENCE).is_file()]
+    folders = [path for path in arguments.split(others)[0] if (path / placing.EVIDENCE).is_file()]
     if len(folders) > 1:
         raise InputError("more than one export is given", where="command line", fix="check them one by one")
     settings = [setting for folder in folders for setting in _settings(folder)]
@@ -46,10 +46,10 @@ def asked(words: list[str]) -> tuple[list[str], bool]:
 
 
 def _settings(folder: Path) -> Iterator[str]:
-    record, place = evidence.load(folder / publish.EVIDENCE), folder.resolve()
+    record, place = evidence.load(folder / placing.EVIDENCE), folder.resolve()
     yield f"name={place.name}"
     yield f"exports={_quoted(str(place.parent))}"
-    yield f"weights={_quoted(str(place / publish.WEIGHTS))}"
+    yield f"weights={_quoted(str(place / placing.WEIGHTS))}"
     decisive = {key: record.config[key] for key in _SETTINGS if key in record.config}
     for key, value in compare_exports.flat(decisive).items():
         yield f"{key}={_quoted(value)}"
@@ -69,8 +69,8 @@ def check(config: Config, weights: Weights, wanted: list[Contract]) -> int:
         InputError: there is no such export.
     """
     folder = Path(config.exports) / config.name
-    record = evidence.load(folder / publish.EVIDENCE)
-    changed = publish.changed(folder)
+    record = evidence.load(folder / placing.EVIDENCE)
+    changed = placing.changed(folder)
     with tempfile.TemporaryDirectory(prefix="pipersr-build-") as scratch:
         found = _compared(config, weights, wanted, folder, Path(scratch))
     others = sorted({one.file for one in record.exported} - found.keys())
@@ -85,7 +85,7 @@ def _compared(
     config: Config, weights: Weights, wanted: list[Contract], folder: Path, scratch: Path
 ) -> dict[str, Comparison | None]:
     """Each package that is made again, by name, and how it compares; None where it is not there."""
-    saved = scratch / publish.WEIGHTS
+    saved = scratch / placing.WEIGHTS
     save_weights(saved, weights.network, weights.config, weights.name)
     plain = quantized.plain(weights.network)
     deployed = to_deploy(plain.double()).float()
@@ -118,7 +118,7 @@ def _show(found: dict[str, Comparison | None], changed: dict[str, str]) -> None:
     console = Console()
     console.print(table)
     for name, how in changed.items():
-        console.print(f"{name} {how} since the export ({publish.SUMS})", highlight=False, markup=False)
+        console.print(f"{name} {how} since the export ({placing.SUMS})", highlight=False, markup=False)
 
 
 def _answer(comparison: Comparison | None) -> str:

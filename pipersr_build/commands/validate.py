@@ -8,7 +8,7 @@ from rich.console import Console
 from pipersr_build.commands import arguments, packages
 from pipersr_build.commands.checks import Pictures, check_parity
 from pipersr_build.commands.format_checks import check_again
-from pipersr_build.commands.publish import WEIGHTS
+from pipersr_build.commands.placing import WEIGHTS
 from pipersr_build.config import Config, load
 from pipersr_build.data.corpus import photos_corpus
 from pipersr_build.evidence import Gate

@@ -104,7 +104,7 @@ def _copy(source: Path, target: Path) -> None:
             shutil.copy2(source, target)
 
 
-def publish(where: Place, record: Evidence) -> Path:
+def finish(where: Place, record: Evidence) -> Path:
     """Move the staged export into place, or, if a gate failed, leave only its evidence.
 
     Returns:
