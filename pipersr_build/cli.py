@@ -63,6 +63,19 @@ COMMANDS: dict[str, Command] = {
         "export.formats=[coreml,onnx,coreai] makes ONNX files and Core AI models too: docs/formats.md.\n"
         "More: docs/packages.md.",
     ),
+    "release": Command(
+        "release [weights=FILE] [key=value …] | release --check [FOLDER]",
+        "make the export that is given to others: packages, bundle, smaller versions, one record",
+        "The image tile and the video packages, the bundle, and the tile in fewer bits, each for the oldest\n"
+        "system that it can be made for: exports/pipersr_2x of the reference weights. Smaller versions that\n"
+        "fail a gate are left out and named in release.json; any other failed gate leaves no release.\n"
+        "export.compress=[int8,palette8,palette6,w8a8] says which. An interrupted release goes on where it\n"
+        "was, and the earlier one stays until the new one is whole.\n"
+        "\n"
+        "  --check [FOLDER]        make all packages again and compare: exit code 1 if one differs\n"
+        "\n"
+        "More: docs/release.md.",
+    ),
     "inspect": Command(
         "inspect PACKAGE|FOLDER … [--json [FILE]] [function=NAME] [pictures=FOLDER|none]",
         "what a package says of itself, its graph, its weights, and how far it is from overflow",

@@ -92,7 +92,7 @@ def export(config: Config, weights: Weights, command: str) -> int:
     """Make, check and keep the packages that `config` asks for, and print the gates."""
     wanted = preflight(config)
     with placing.place(Path(config.exports), config.name) as where:
-        record = placing.carry_over(where, _make(config, weights, wanted, where.stage, command))
+        record = placing.carry_over(where, make(config, weights, wanted, where.stage, command))
         record = with_peers(record, validation_protocol(config.evaluation.protocol))
         render(record, where.stage)
         if not record.failed:
@@ -102,8 +102,11 @@ def export(config: Config, weights: Weights, command: str) -> int:
     return 1 if record.failed else 0
 
 
-def _make(config: Config, weights: Weights, wanted: list[Contract], stage: Path, command: str) -> Evidence:
-    """Everything that an export consists of, in `stage`, but the renderings."""
+def make(config: Config, weights: Weights, wanted: list[Contract], stage: Path, command: str) -> Evidence:
+    """Everything that an export consists of, in `stage`, but the renderings.
+
+    `wanted` is what `preflight` says of `config`; `command` is for the record.
+    """
     plain = quantized.plain(weights.network)
     fusion, deployed, fusion_gate = fold(plain, folder_shown(config))
     save_weights(stage / placing.WEIGHTS, weights.network, weights.config, weights.name)

@@ -15,7 +15,8 @@ from pipersr_build.report.swift import program_name
 EVIDENCE, REPORT, CARD, WEIGHTS, SAMPLES, SUMS = (
     "evidence.json", "report.html", "MODEL_CARD.md", "weights.safetensors", "samples", "SHA256SUMS",
 )  # fmt: skip
-OURS = {EVIDENCE, REPORT, CARD, WEIGHTS, SAMPLES, SUMS}
+RELEASE, INDEX = "release.json", "RELEASE.md"  # of a release
+OURS = {EVIDENCE, REPORT, CARD, WEIGHTS, SAMPLES, SUMS, RELEASE, INDEX}
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,11 @@ def carry_over(where: Place, new: Evidence) -> Evidence:
     dropped = sorted({p.file for p in old} - kept)
     if dropped:
         say(f"not kept, because they are not as their evidence says: {', '.join(dropped)}")
-    known = OURS | {one.file for one in there}
-    known |= {program_name(p.file) for p in where.before.packages}
-    foreign = {entry.name for entry in where.target.iterdir()} - known - made
+    if (where.target / RELEASE).is_file():
+        say(f"{where.target} was a release and is none any more; make it again with: pipersr-build release")
     pictures = {SAMPLES} if same and not new.samples and (where.target / SAMPLES).is_dir() else set()
-    for name in sorted(kept | foreign | pictures):
-        _copy(where.target / name, where.stage / name)
+    for name in sorted(kept | (foreign(where) - made) | pictures):
+        copy(where.target / name, where.stage / name)
     gates = [gate for gate in where.before.gates if gate.subject.partition(":")[0] in kept]
     counted = where.before.activations
     carried = counted if counted is not None and counted.subject.partition(":")[0] in kept else None
@@ -92,11 +92,25 @@ def carry_over(where: Place, new: Evidence) -> Evidence:
     })  # fmt: skip
 
 
+def foreign(where: Place) -> set[str]:
+    """The names in the export's folder, as it was before, that are of no export."""
+    if where.before is None or not where.target.is_dir():
+        return set()
+    known = OURS | {one.file for one in where.before.exported}
+    known |= {program_name(package.file) for package in where.before.packages}
+    return {entry.name for entry in where.target.iterdir()} - known
+
+
 def _unchanged(package: Path, sha256: str) -> bool:
     return package.exists() and files.sha256(package) == sha256
 
 
-def _copy(source: Path, target: Path) -> None:
+def copy(source: Path, target: Path) -> None:
+    """Copy a file or a folder.
+
+    Raises:
+        InputError: the target's folder cannot be written to or the disk is full.
+    """
     with files.write_errors(target):
         if source.is_dir():
             shutil.copytree(source, target)
@@ -140,10 +154,7 @@ def write_sums(folder: Path) -> None:
 
 def changed(folder: Path) -> dict[str, str]:
     """The files of an export that are not as its sums say: missing or changed; empty without sums."""
-    if not (folder / SUMS).is_file():
-        return {}
-    pairs = (line.partition("  ") for line in (folder / SUMS).read_text(encoding="utf-8").splitlines())
-    stated, there = {name: digest for digest, _, name in pairs}, set(_names(folder))
+    stated, there = sums(folder), set(_names(folder))
     missing = {name: "is missing" for name in stated if name not in there}
     differing = {
         name: "was changed"
@@ -151,6 +162,20 @@ def changed(folder: Path) -> dict[str, str]:
         if name in there and files.sha256(folder / name) != digest
     }
     return missing | differing
+
+
+def unlisted(folder: Path) -> dict[str, str]:
+    """The files of an export that its sums do not list; empty without sums."""
+    stated = sums(folder)
+    return {name: "was added" for name in _names(folder) if name not in stated} if stated else {}
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file of an export, by its name, as `SHA256SUMS` has them; empty without."""
+    if not (folder / SUMS).is_file():
+        return {}
+    pairs = (line.partition("  ") for line in (folder / SUMS).read_text(encoding="utf-8").splitlines())
+    return {name: digest for digest, _, name in pairs}
 
 
 def _names(folder: Path) -> list[str]:

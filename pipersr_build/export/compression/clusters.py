@@ -8,6 +8,7 @@ operation of IEEE 754 on float64, in a fixed order, and sums for means are exact
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def cluster(values: np.ndarray, counts: np.ndarray, most: int) -> tuple[np.ndarr
     for starts in reversed(begun):
         edges.append(int(starts[edges[-1]]))
     edges = [0, *reversed(edges)]
-    means = [_mean(values[a:b], counts[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+    means = [_mean(values[a:b], counts[a:b]) for a, b in pairwise(edges)]
     return np.array(means), np.repeat(np.arange(number), np.diff(edges))
 
 
@@ -49,7 +50,7 @@ def _mean(values: np.ndarray, counts: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class _Costs:
-    """Running sums of weights, weighted values and weighted squares, from which any cluster's cost follows."""
+    """Running sums of weights, values and squares, from which the cost of any cluster follows."""
 
     weights: np.ndarray
     sums: np.ndarray
@@ -69,7 +70,7 @@ class _Costs:
 
 
 def _one_more(least: np.ndarray, costs: _Costs, clusters: int) -> tuple[np.ndarray, np.ndarray]:
-    """From the least costs of the first values in one cluster fewer: those in `clusters`, and the last's start.
+    """From the least costs in one cluster fewer: those in `clusters`, and where the last one starts.
 
     Index j stands for the first j values; where j < `clusters`, what is returned means nothing.
     """

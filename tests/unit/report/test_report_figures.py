@@ -164,5 +164,5 @@ def test_activations_of_a_package_that_is_kept_are_kept_too(tmp_path):
         stage = tmp_path / f"stage-{weights[0]}"
         stage.mkdir()
         new = before.model_copy(update={**nothing, "weights_sha256": weights})
-        found = placing.carry_over(publish.Place(tmp_path, stage, before), new)
+        found = placing.carry_over(placing.Place(tmp_path, stage, before), new)
         assert found.activations == expected
