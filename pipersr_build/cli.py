@@ -76,6 +76,13 @@ COMMANDS: dict[str, Command] = {
         "\n"
         "More: docs/release.md.",
     ),
+    "publish": Command(
+        "publish [FOLDER] repo=USER/NAME [private=true] [revision=BRANCH] [--dry-run]",
+        "upload an export, else exports/pipersr_2x, to a repository of the Hugging Face Hub",
+        "One commit with every file that SHA256SUMS lists; MODEL_CARD.md is its README.md too. An export\n"
+        "whose gates failed or whose files were changed is refused. --dry-run lists what would be sent. The\n"
+        "token is that of HF_TOKEN or of `hf auth login`. Needs the extra publish. More: docs/release.md.",
+    ),
     "inspect": Command(
         "inspect PACKAGE|FOLDER … [--json [FILE]] [function=NAME] [pictures=FOLDER|none]",
         "what a package says of itself, its graph, its weights, and how far it is from overflow",
@@ -121,7 +128,8 @@ COMMANDS: dict[str, Command] = {
         "validate PACKAGE … [weights=FILE] [key=value …]",
         "parity of packages, read back from disk, with PyTorch",
         "A folder with an evidence.json stands for its packages. Without weights=, the\n"
-        "weights.safetensors beside the package are used. On a Mac, Core ML is measured too.",
+        "weights.safetensors beside the package are used. On a Mac, Core ML is measured too, with\n"
+        "compute_units=cpuAndNeuralEngine (or cpuOnly, cpuAndGPU, all). out=FILE takes the findings as JSON.",
     ),
     "evaluate": Command(
         "evaluate PACKAGE|WEIGHTS|CHECKPOINT|bicubic … [key=value …]",
