@@ -9,6 +9,8 @@ from pipersr_build.commands.render import render, show
 from pipersr_build.commands.upscalers import EXPORT
 from pipersr_build.config import Config, command_line, load
 from pipersr_build.errors import InputError
+from pipersr_build.evaluation.peers import with_peers
+from pipersr_build.evaluation.protocol import validation_protocol
 from pipersr_build.evidence import Evidence
 from pipersr_build.export.build import contracts
 from pipersr_build.export.reproduce import Comparison
@@ -19,7 +21,7 @@ from pipersr_build.progress import say
 from pipersr_build.report import release_record, swift
 from pipersr_build.report.release_record import LeftOut, Release
 
-_DECIDED = ("target", "export.video.bundle", "bundle")  # by the parts of a release
+_DECIDED = ("target", "export.video.bundle", "bundle", "export.formats")  # by the parts of a release
 
 
 def main(words: list[str]) -> int:
@@ -48,6 +50,7 @@ def main(words: list[str]) -> int:
         _refuse_foreign(where)
         made = list(release_parts.make(wanted, overrides, weights, work, command))
         record, left_out = release_parts.join(made)
+        record = with_peers(record, validation_protocol(config.evaluation.protocol))
         folder = _put(where, config, made, record, left_out)
     if not record.failed:
         shutil.rmtree(work, ignore_errors=True)

@@ -11,6 +11,7 @@ from pipersr_build import evidence, files, machine
 from pipersr_build.commands import compare_exports, export, placing
 from pipersr_build.config import Config, load
 from pipersr_build.config import plain as settings_of
+from pipersr_build.errors import InputError
 from pipersr_build.evidence import Evidence, Gate
 from pipersr_build.export.bundle import NAME as BUNDLE
 from pipersr_build.export.compression.methods import Method, parse
@@ -110,12 +111,13 @@ def make(
         command: what the user typed, for the records.
 
     Raises:
-        InputError: settings that cannot be used; before anything is made.
+        InputError: settings that cannot be used, before anything is made; or the toolkit's files were changed
+            while a part was made, which is then not kept.
     """
     configs = [configured([*words, *part.words], weights) for part in wanted]
     for config in configs:
         export.preflight(config, writes=False)
-    keep = work / _key(words, weights)
+    keep, revision = work / _key(words, weights), _revision()
     _tidy(work, keep)
     for part, config in zip(wanted, configs, strict=True):
         folder = keep / part.title
@@ -124,6 +126,9 @@ def make(
             with files.staging(keep) as stage:
                 record = export.make(config, weights, export.preflight(config, writes=False), stage, command)
                 evidence.save(record, stage / placing.EVIDENCE)
+                if _revision() != revision:
+                    what = "the toolkit was changed while the release was made"
+                    raise InputError(what, where=part.title, fix="commit the changes and say it again")
                 files.replace(stage, folder)
         yield MadePart(part, folder, evidence.load(folder / placing.EVIDENCE))
 
@@ -169,6 +174,12 @@ def collect(made: list[MadePart], record: Evidence, stage: Path) -> None:
             placing.copy(made[0].folder / name, stage / name)
 
 
+def _revision() -> tuple[str | None, bool | None]:
+    """The toolkit's commit, and whether files are not as committed."""
+    made = machine.provenance("")
+    return made.git_commit, made.git_dirty
+
+
 def _key(words: list[str], weights: Weights) -> str:
     """Sixteen digits that are others where the settings, the weights or the toolkit are others."""
     made = machine.provenance("")
@@ -180,7 +191,7 @@ def _key(words: list[str], weights: Weights) -> str:
 
 def _tidy(work: Path, keep: Path) -> None:
     """Remove what earlier releases left, unless it is part of this one; of a changed toolkit nothing is."""
-    dirty = machine.provenance("").git_dirty
+    _, dirty = _revision()
     for folder in work.iterdir() if work.is_dir() else []:
         if folder != keep or dirty:
             shutil.rmtree(folder, ignore_errors=True)

@@ -54,12 +54,14 @@ def _judge(
     path: Path, config: Config, expected: object, pictures: Pictures
 ) -> tuple[list[Parity], list[Gate]]:
     """Parity and gates of one package, function by function; of a file of another format its gates alone."""
-    weights, parity, gates = _weights(path, config, expected), list[Parity](), list[Gate]()
+    parity, gates = list[Parity](), list[Gate]()
     if packages.is_other(path):
+        weights = _weights(path, config, expected)
         with tempfile.TemporaryDirectory(prefix="pipersr-build-") as scratch:
             return parity, check_again(path, weights, pictures, Path(scratch))
     package, units = open_package(path), config.validation.compute_units
     check_weights(package)
+    weights = _weights(path, config, expected)
     for function in package.each():
         found = check_parity(function, weights.network, pictures, compute_units=units)
         parity += found[0]

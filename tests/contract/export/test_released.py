@@ -8,7 +8,9 @@ from pipersr_build import evidence, files
 from pipersr_build.commands import export, placing, publish, release_parts, reproduce
 from pipersr_build.commands.upscalers import EXPORT, Upscalers
 from pipersr_build.config_upscale import UpscaleConfig
+from pipersr_build.export import metadata
 from pipersr_build.export.build import contracts
+from pipersr_build.mil.package import open_package
 from pipersr_build.models.weights import load_weights
 from pipersr_build.report import release_record
 from tests.conftest import ROOT
@@ -46,6 +48,9 @@ def test_they_are_of_the_shipped_weights(released):
 def test_the_records_state_the_commit_and_no_folder_of_a_machine(released):
     assert re.fullmatch(r"[0-9a-f]{40}", released.provenance.git_commit)
     assert released.provenance.git_dirty is False
+    for path in FOLDER.glob("*.mlpackage"):
+        stated = open_package(path).spec.description.metadata.userDefined
+        assert stated[metadata.COMMIT] == released.provenance.git_commit, path.name
     for name in (placing.EVIDENCE, placing.RELEASE, placing.INDEX, placing.CARD, placing.REPORT):
         text = (FOLDER / name).read_text()
         assert not re.search(r"(?<![\w.])/(home|root|tmp|work|Users|private|var|opt)/", text), name

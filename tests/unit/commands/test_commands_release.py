@@ -155,6 +155,25 @@ def test_of_a_changed_toolkit_no_part_is_used_again(tiny, released, tmp_path, mo
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_toolkit_that_changes_meanwhile_makes_no_release(tiny, released, tmp_path, monkeypatch, capsys):
+    make = standing_in(released, [])
+    cleanly = release_parts.machine.provenance
+
+    def changing(config, *rest):
+        if config.export.video.bundle:
+            dirty = {"git_dirty": True}
+            monkeypatch.setattr(
+                release_parts.machine, "provenance", lambda c: cleanly(c).model_copy(update=dirty)
+            )
+        return make(config, *rest)
+
+    monkeypatch.setattr(release_parts.export, "make", changing)
+    assert main(["release", *words(tiny, tmp_path)]) == 2
+    assert "changed while the release was made" in capsys.readouterr().err
+    assert list((tmp_path / "exports").iterdir()) == []
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_failed_gate_of_another_package_leaves_no_release(tiny, released, tmp_path, monkeypatch, capsys):
     make = standing_in(released, [], fails="video_bundle.mlpackage")
     monkeypatch.setattr(release_parts.export, "make", make)
