@@ -1,6 +1,7 @@
 # make run    set up and run the main job (photographs -> verified Core ML packages in exports/quickstart)
 # make test   set up and run lint, types and tests: exactly what the continuous integration runs
-# make coverage     the tests with every line watched; fails below 90 %, keeps the record behind docs/coverage.md
+# make docs   build the documentation as a site in site/ (make docs-serve: serve it, with its search)
+# make coverage     the tests with every line watched; fails below 90 %, keeps the record behind docs/reference/coverage.md
 # make test-floor   the tests with the lowest versions that pyproject.toml allows, in .venv-floor
 # make test-newest  the tests with the newest versions that it allows, in .venv-newest
 # make fuzz   judge 2000 spoilt packages: none may give a traceback or hang (CASES=…, SEED=…)
@@ -10,7 +11,7 @@ BIN  := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: help run test check lint types tests coverage test-floor test-newest fuzz setup clean
+.PHONY: help run test check lint types tests coverage test-floor test-newest docs docs-serve fuzz setup clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -69,10 +70,16 @@ test-newest: .venv-newest/.ready
 	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps einops spandrel==0.4.2
 	@touch $@
 
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+docs-serve: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
+
 CASES ?= 2000
 SEED ?= 1
 fuzz: setup
 	$(BIN)/python -m tests.fuzz.fuzz_packages --cases $(CASES) --seed $(SEED)
 
 clean:
-	rm -rf $(VENV) .venv-floor .venv-newest .coverage .coverage.* build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-floor .venv-newest .coverage .coverage.* build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis

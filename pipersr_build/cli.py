@@ -37,7 +37,7 @@ COMMANDS: dict[str, Command] = {
         "prepare a corpus to train on: download, check, pack; only what is missing",
         "data prepare data=div2k (or df2k, reference, folder, photos) packs the pictures in data/packed;\n"
         "run again, it goes on where it stopped or says that all is there. data check reads them all back.\n"
-        "data duplicates FOLDER … looks for test pictures in the corpus. More: docs/data.md.",
+        "data duplicates FOLDER … looks for test pictures in the corpus. More: docs/how_to/data.md.",
     ),
     "train": Command(
         "train [--multirun] [key=value …]",
@@ -45,7 +45,7 @@ COMMANDS: dict[str, Command] = {
         "Example: pipersr-build train name=mine model=pipersr_2x data=photos training.steps=2000\n"
         "Ctrl-C saves a checkpoint; the same command goes on. With --multirun (-m), a training for each\n"
         "combination of values: pipersr-build train -m name=mine model.blocks=4,6 training.loss=l1,mse\n"
-        "Several GPUs, nodes, schedules: docs/training.md.",
+        "Several GPUs, nodes, schedules: docs/how_to/training.md.",
     ),
     "export": Command(
         "export [weights=FILE] [key=value …]",
@@ -55,13 +55,14 @@ COMMANDS: dict[str, Command] = {
         "export.video.size=720x400\n"
         "FILE may hold weights that others trained (.pth, .safetensors: ESRGAN, SwinIR, HAT, Compact …):\n"
         "export weights=RealESRGAN_x4plus.pth. They are read by spandrel, without running what is in the\n"
-        "file; pickles with code are refused. More: docs/third_party.md.\n"
+        "file; pickles with code are refused. More: docs/how_to/third_party.md.\n"
         "\n"
         "  bundle=video            one package with a function for each size (target=macos15)\n"
         "  --check [FOLDER]        make the packages again and compare: exit code 1 if one differs\n"
         "\n"
-        "export.formats=[coreml,onnx,coreai] makes ONNX files and Core AI models too: docs/formats.md.\n"
-        "More: docs/packages.md.",
+        "export.formats=[coreml,onnx,coreai] makes ONNX files and Core AI models too:\n"
+        "docs/how_to/formats.md.\n"
+        "More: docs/how_to/packages.md.",
     ),
     "release": Command(
         "release [weights=FILE] [key=value …] | release --check [FOLDER]",
@@ -74,21 +75,22 @@ COMMANDS: dict[str, Command] = {
         "\n"
         "  --check [FOLDER]        make all packages again and compare: exit code 1 if one differs\n"
         "\n"
-        "More: docs/release.md.",
+        "More: docs/how_to/release.md.",
     ),
     "publish": Command(
         "publish [FOLDER] repo=USER/NAME [private=true] [revision=BRANCH] [--dry-run]",
         "upload an export, else exports/pipersr_2x, to a repository of the Hugging Face Hub",
         "One commit with every file that SHA256SUMS lists; MODEL_CARD.md is its README.md too. An export\n"
         "whose gates failed or whose files were changed is refused. --dry-run lists what would be sent. The\n"
-        "token is that of HF_TOKEN or of `hf auth login`. Needs the extra publish. More: docs/release.md.",
+        "token is that of HF_TOKEN or of `hf auth login`. Needs the extra publish.\n"
+        "More: docs/how_to/release.md.",
     ),
     "inspect": Command(
         "inspect PACKAGE|FOLDER … [--json [FILE]] [function=NAME] [pictures=FOLDER|none]",
         "what a package says of itself, its graph, its weights, and how far it is from overflow",
         "The largest values are those of two photographs, or of the pictures in a folder; pictures=none\n"
         "runs nothing. Partial sums are bounded: for such values, and for any input. More:\n"
-        "docs/packages.md.",
+        "docs/how_to/packages.md.",
     ),
     "verify": Command(
         "verify PACKAGE|FOLDER … [options] [key=value …]",
@@ -105,7 +107,7 @@ COMMANDS: dict[str, Command] = {
         "  --mlperf REPORT    compare with a performance report that Xcode exported, of a Mac or an iPhone\n"
         "  --predicted        do not ask Core ML; --measured insists on it (exit code 3 off a Mac)\n"
         "\n"
-        "A folder stands for the packages in it. More: docs/placement.md.",
+        "A folder stands for the packages in it. More: docs/how_to/verify.md.",
     ),
     "estimate": Command(
         "estimate [--multirun] [key=value …]",
@@ -122,7 +124,7 @@ COMMANDS: dict[str, Command] = {
         "Latencies are predicted bands for a locked frame (compare.size=360p) on placement.chip (for\n"
         "short: chip=m4); PSNR is read from records and never guessed. compare.out=FOLDER (out= for short)\n"
         "takes compare.json, .svg and .html. Two folders of exports alone: their configurations,\n"
-        "operations, sizes, quality and gates. More: docs/family.md.",
+        "operations, sizes, quality and gates. More: docs/explanation/family.md.",
     ),
     "validate": Command(
         "validate PACKAGE … [weights=FILE] [key=value …]",
@@ -150,7 +152,7 @@ COMMANDS: dict[str, Command] = {
         "  scale=4        by two passes of a 2x package (passes=2); format=webp; quality=90; overwrite=true\n"
         "  backend=interpreter|coreml, compute_units=…; of videos codec=, crf=, preset=, container=, limit=\n"
         "\n"
-        "More: docs/upscale.md.",
+        "More: docs/how_to/upscale.md.",
     ),
     "report": Command(
         "report FOLDER …",
@@ -162,7 +164,8 @@ COMMANDS: dict[str, Command] = {
         "Without a word: an image tile, a picture of 1 Mpx, video of 360p, 480p and 540p: times, stages,\n"
         "loads; on a Mac with each setting of compute units, else by the interpreter. package=PATH as for\n"
         "upscale, iterations=100, warm_up=10, picture=1024x1024, video=[360p,720x400]. pin=RECORD: exit\n"
-        "code 1 if it is slower than in that record by more than tolerance=0.15. More: docs/benchmarks.md.\n"
+        "code 1 if it is slower than in that record by more than tolerance=0.15.\n"
+        "More: docs/how_to/benchmarks.md.\n"
         "\n"
         "Suites, ratios to bare calls in one run: startup export training step sampling (bench toolkit runs\n"
         "them all), interpreter, pipeline, gpu.\n"
@@ -177,12 +180,13 @@ COMMANDS: dict[str, Command] = {
         "serve [key=value …]",
         "upscaling as a service on this machine: HTTP, a web socket, a page to drop pictures on",
         "Listens on 127.0.0.1:9998; port=, host= (other machines: only with a token), token_file=FILE,\n"
-        "package=PATH as for upscale. Needs the extra serve. Paths, limits, security: docs/service.md.",
+        "package=PATH as for upscale. Needs the extra serve. Paths, limits,\n"
+        "security: docs/how_to/service.md.",
     ),
     "mcp": Command(
         "mcp [key=value …]",
         "upscaling as tools for a client of the Model Context Protocol, over standard input and output",
-        "Tools: image_upscale, video_upscale, benchmark_upscale. A client starts it: docs/service.md.",
+        "Tools: image_upscale, video_upscale, benchmark_upscale. A client starts it: docs/how_to/service.md.",
     ),
     "doctor": Command("doctor", "what this machine can and cannot do"),
     "config": Command(

@@ -55,7 +55,7 @@ class DataConfig:
 class TrainingConfig:
     """How to train. Defaults are the quickstart's."""
 
-    steps: int = 700
+    steps: int = 700  # of the optimiser
     batch: int = 16  # patches in an optimiser step, over all processes
     patch: int = 32  # LR pixels
     stages: Any = None  # {from step: [patch, batch]}: other sizes later on (progressive patch size)
@@ -68,13 +68,13 @@ class TrainingConfig:
     teacher_weight: float = 0.5  # of the L1 distance to the teacher's output
     loss: Any = "l1"  # l1, charbonnier, mse, fft, or a mapping from these to weights
     optimizer: str = "adam"  # adam, adamw, muon (hidden kernels by Muon, the rest by Adam)
-    learning_rate: float = 2e-3
+    learning_rate: float = 2e-3  # the peak
     beta2: float = 0.99  # of Adam's second moment; 0.999 is the method's own
     weight_decay: float = 0.0  # adamw, and Muon's kernels
     schedule: str = "cosine"  # cosine, multistep, linear, constant
     warmup: int = 20  # steps of linear warm-up
     milestones: Any = field(default_factory=list)  # multistep: the steps at which gamma is applied
-    gamma: float = 0.5
+    gamma: float = 0.5  # multistep: what the rate is multiplied by at each milestone
     decay_from: float = 0.5  # linear: the share of the steps after which the rate falls
     clip_gradient: float = 1.0  # norm; 0 switches it off
     ema: float = 0.0  # decay of the averaged weights, which are then the ones judged and kept; 0: none
@@ -82,11 +82,11 @@ class TrainingConfig:
     compile: str = "auto"  # torch.compile: auto (on a CUDA GPU), on, graphs (with CUDA graphs), off
     accelerator: str = "auto"  # auto, cpu, gpu
     devices: int = 1  # processes on each node
-    nodes: int = 1
+    nodes: int = 1  # machines
     threads: int | None = None  # None: torch's own choice
-    validate_every: int = 100
-    checkpoint_every: int = 100
-    log_every: int = 10
+    validate_every: int = 100  # steps
+    checkpoint_every: int = 100  # steps
+    log_every: int = 10  # steps
     keep_best: int = 1  # best weights by held-out PSNR that are kept; 0 keeps and publishes the last
     samples: bool = False  # a sheet of held-out crops at every validation
     logs: Any = field(default_factory=lambda: ["csv"])  # csv, tensorboard, wandb
@@ -96,7 +96,7 @@ class TrainingConfig:
 class ImageExport:
     """The tile package: 8-bit RGB in and out, for any picture by tiling."""
 
-    enabled: bool = True
+    enabled: bool = True  # make it
     tile: int = 128  # LR pixels, square
 
 
@@ -104,7 +104,7 @@ class ImageExport:
 class VideoExport:
     """The frame packages: Float16 tensors of one locked size each."""
 
-    enabled: bool = True
+    enabled: bool = True  # make them
     size: Any = "360p,480p,540p"  # names or WxH, as a list or separated by commas
     state: bool = False  # packages that remember the frame before: its state goes in and out (paragonsr2)
     bundle: bool = False  # one package with a function for each size, in place of one package for each
@@ -116,15 +116,15 @@ class ExportConfig:
 
     image: ImageExport = field(default_factory=ImageExport)
     video: VideoExport = field(default_factory=VideoExport)
-    formats: Any = field(default_factory=lambda: ["coreml"])  # also onnx, coreai; see docs/formats.md
+    formats: Any = field(default_factory=lambda: ["coreml"])  # also onnx, coreai; see docs/how_to/formats.md
     rewrite: bool = True  # replace operations that the ANE refuses by exact equivalents
     compress: Any = field(default_factory=list)  # smaller versions too: int8, palette8, palette6, palette4,
     # w8a8
     calibration: str | None = None  # for w8a8: folder of pictures as the package will get them
     keep_fp16: str = "ends"  # for w8a8: convolutions that stay in fp16 (none, first, ends: first and last)
-    author: str = "pipersr-build"  # these three are written into the packages
-    licence: str | None = None  # None: what is known of the weights' licence
-    version: str = "1.0"
+    author: str = "pipersr-build"  # written into the packages
+    licence: str | None = None  # written into them; None: what is known of the weights' licence
+    version: str = "1.0"  # written into them
 
 
 @dataclass
@@ -184,11 +184,11 @@ class EvaluationConfig:
 class Config:
     """The whole configuration."""
 
-    name: str = "quickstart"
-    seed: int = 0
-    weights: str | None = None
-    exports: str = "exports"
-    runs: str = "runs"
+    name: str = "quickstart"  # of the run and of the export
+    seed: int = 0  # of everything random
+    weights: str | None = None  # the weights to export or to validate with; None: the reference weights
+    exports: str = "exports"  # folder for exports, each in a folder of its name
+    runs: str = "runs"  # folder for runs, each in a folder of its name
     model: Any = None
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)

@@ -22,7 +22,7 @@ class ServeConfig:
     image_side: int = 8192  # pixels that a picture may be wide or high, going in and coming out
     video_side: int = 4096  # the same of a video and of a streamed frame
     image_mib: int = 256  # that the upload of a picture may have
-    video_mib: int = 2048
+    video_mib: int = 2048  # that the upload of a video may have
     queue: int = 16  # pictures that may wait for the one at work
     image_seconds: float = 900.0  # for one picture, without its upload and its waiting
     video_seconds: float = 21600.0  # for one video, without its upload

@@ -69,7 +69,7 @@ def _mps() -> Row:
 def _third_party() -> Row:
     what, found = "third-party weights", machine.version("spandrel")
     if found == "missing":
-        return what, "no", "not read without spandrel: see docs/third_party.md", True
+        return what, "no", "not read without spandrel: see docs/how_to/third_party.md", True
     from pipersr_build.zoo.spandrel import torchvision_state
 
     torchvision = torchvision_state()

@@ -62,7 +62,7 @@ def archives_of(corpus: str, table: Path | None = None, mirror: str | None = Non
             known = _Table.model_validate(tomllib.load(opened)).archive
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, ValidationError) as error:
         why = "; ".join(str(error).split("\n")[:3])
-        fix = "see the form of the table in docs/data.md"
+        fix = "see the form of the table in docs/how_to/data.md"
         raise InputError(f"the table of archives cannot be read: {why}", where=file, fix=fix) from error
     found = [archive for archive in known if corpus in archive.corpora]
     if not {"train", "holdout"} <= {archive.use for archive in found}:

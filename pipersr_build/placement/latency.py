@@ -11,7 +11,7 @@ operation before them. A mean over a map that is used again is a fence: the map 
 and nothing is computed meanwhile, by the one published figure (PiperSR's channel attention: 2.9 ms for each
 block of a network whose blocks compute for 3.3 ms).
 
-The rates and their evidence are in `chips.toml`; how well all this holds is in docs/latency.md.
+The rates and their evidence are in `chips.toml`; how well all this holds is in docs/explanation/latency.md.
 """
 
 import math

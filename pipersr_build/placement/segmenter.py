@@ -4,7 +4,7 @@ Core ML's compiler cuts a program, in its order, into segments of one back end e
 with the least sum of the operations' estimates and of what segments cost: a launch per segment on the
 engine, a switch between two back ends, a transfer per result that the engine hands out. Parallel branches
 follow each other in that order as the program lists them. (Found by the study that `profiles/` cites, where
-it explains 481 of 482 models on an M4, 41 of them as ties; docs/placement.md has our own count.)
+it explains 481 of 482 models on an M4, 41 of them as ties; docs/explanation/placement.md has our own count.)
 """
 
 from collections.abc import Mapping, Sequence

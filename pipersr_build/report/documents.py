@@ -22,7 +22,7 @@ from pipersr_build.benchmark import (
     zoo,
 )
 from pipersr_build.evaluation import record as evaluations
-from pipersr_build.evidence import Provenance, Training
+from pipersr_build.evidence import Provenance, Quality, Training
 from pipersr_build.placement import agreement
 from pipersr_build.report import coverage_record
 from pipersr_build.report.latency_plot import roofline_plot
@@ -31,11 +31,12 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 RECORDS = ROOT / "pipersr_build" / "benchmark" / "records"
 WEIGHTS = ROOT / "weights"
 REFERENCE = "pipersr_2x"
+HEADLINE = "y_float"  # the protocol of the literature
 
 
 def documents() -> list[Path]:
     """The files that may hold tables."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def render(text: str) -> str:
@@ -70,19 +71,37 @@ def agreement_table() -> str:
 def quality_table() -> str:
     """The reference weights' package, read back from disk, beside bicubic and the published network."""
     found = evaluations.load(WEIGHTS / f"{REFERENCE}.quality.json")
+    rows = _packages_quality(found)
+    return _quality_table(
+        found, [(f"{row.dataset}, {row.protocol}", row) for row in rows], "test set, protocol"
+    )
+
+
+def quality_summary() -> str:
+    """The same under the first protocol alone, for the README."""
+    found = evaluations.load(WEIGHTS / f"{REFERENCE}.quality.json")
+    rows = [(row.dataset, row) for row in _packages_quality(found) if row.protocol == HEADLINE]
+    return _quality_table(found, rows, f"test set, {HEADLINE}")
+
+
+def _packages_quality(found: evaluations.Evaluation) -> list[Quality]:
     kinds = {subject.name: subject.kind for subject in found.subjects}
-    lines = ["| test set, protocol | bicubic | published PiperSR | this package | above published |",
+    return [row for row in found.quality if kinds[row.subject] == "package"]
+
+
+def _quality_table(found: evaluations.Evaluation, rows: list[tuple[str, Quality]], head: str) -> str:
+    """Rows of a package beside bicubic's of the same pictures and protocol, and the published network's."""
+    kinds = {subject.name: subject.kind for subject in found.subjects}
+    lines = [f"| {head} | bicubic | published PiperSR | this package | above published |",
              "|---|---:|---:|---:|---:|"]  # fmt: skip
-    for row in found.quality:
-        if kinds[row.subject] != "package":
-            continue
+    for name, row in rows:
         same = [q for q in found.quality if (q.dataset, q.protocol) == (row.dataset, row.protocol)]
         bicubic = next(q for q in same if kinds[q.subject] == "bicubic")
         ours = (row.subject, row.dataset, row.protocol)
         known = next((d for d in found.against_published if _of(d) == ours), None)
         published = _score(known.published_psnr, known.published_ssim) if known else "–"
         lines.append(
-            f"| {row.dataset}, {row.protocol} | {_score(bicubic.mean_psnr, bicubic.mean_ssim)} | {published} "
+            f"| {name} | {_score(bicubic.mean_psnr, bicubic.mean_ssim)} | {published} "
             f"| **{_score(row.mean_psnr, row.mean_ssim)}** | {f'{known.psnr:+.3f} dB' if known else '–'} |"
         )
     return "\n".join([*lines, "", f"PSNR in dB / SSIM. {_where(found.provenance)}"])
@@ -153,7 +172,7 @@ def comparison_table() -> str:
     if not comparison_record.SHIPPED.is_file():
         return comparison_record.not_measured()
     found = comparison_record.load(comparison_record.SHIPPED)
-    return f"![{comparison_record.title(found)}](family.svg)\n\n{comparison_record.table(found)}"
+    return f"![{comparison_record.title(found)}](../family.svg)\n\n{comparison_record.table(found)}"
 
 
 def comparison_picture() -> str:
@@ -161,7 +180,7 @@ def comparison_picture() -> str:
     if not comparison_record.SHIPPED.is_file():
         return comparison_record.not_measured()
     title = comparison_record.title(comparison_record.load(comparison_record.SHIPPED))
-    return f"[![{title}](docs/family.svg)](docs/family.md)"
+    return f"[![{title}](docs/family.svg)](docs/explanation/family.md)"
 
 
 def comparison_plot() -> str:
@@ -234,6 +253,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "zoo": zoo_table,
     "latency_claim": claim_table,
     "reference_quality": quality_table,
+    "reference_summary": quality_summary,
     "reference_training": training_table,
 }
 PLOTS: dict[str, Callable[[], str]] = {"docs/latency.svg": latency_plot}

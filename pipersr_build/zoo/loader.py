@@ -95,7 +95,7 @@ def describe(tensors: contents.Tensors, path: Path) -> Any:
             f" {len(registry)} architectures that spandrel reads has these tensors"
             f" ({', '.join(sorted(tensors)[:2])}, …)",
             where=path,
-            fix="see docs/third_party.md for those it reads; our own weights come from pipersr-build train",
+            fix="docs/how_to/third_party.md lists those it reads; our own come from pipersr-build train",
         )
     try:
         with warnings.catch_warnings():

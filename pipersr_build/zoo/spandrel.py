@@ -14,7 +14,7 @@ from typing import Any, Literal, NoReturn
 
 from pipersr_build.errors import MachineError
 
-INSTALL = "pip install 'pipersr-build[zoo]', or see docs/third_party.md for a smaller one"
+INSTALL = "pip install 'pipersr-build[zoo]', or see docs/how_to/third_party.md for a smaller one"
 _FUNCTIONAL = "torchvision.transforms.functional"
 _PATH = ("torchvision", "torchvision.transforms", _FUNCTIONAL)
 

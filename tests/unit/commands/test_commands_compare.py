@@ -239,7 +239,9 @@ def exports(tmp_path):
     return tmp_path / "before", tmp_path / "after"
 
 
-def test_two_exports_that_are_the_same(exports):
+def test_two_exports_that_are_the_same(exports, capsys):
+    assert compare.main([*map(str, exports)]) == 0
+    assert "the same: " in capsys.readouterr().out
     found = compare_exports.changes(*exports, "compare")
     assert found.changes == []
     assert found.same["gates"] > 3

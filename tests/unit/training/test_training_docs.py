@@ -1,12 +1,12 @@
-"""docs/training.md names the settings as they are."""
+"""docs/how_to/training.md names the settings as they are."""
 
 import re
 from dataclasses import fields
 from pathlib import Path
 
-from pipersr_build.config import DataConfig, TrainingConfig, load
+from pipersr_build.config import DataConfig, TrainingConfig
 
-DOCS = Path(__file__).parents[3] / "docs" / "training.md"
+DOCS = Path(__file__).parents[3] / "docs" / "how_to" / "training.md"
 
 
 def test_every_training_setting_is_there_and_no_other():
@@ -32,12 +32,3 @@ def test_the_defaults_of_the_table_are_the_configurations():
             assert (
                 float(value) if isinstance(ours, int | float) and value is not False else value
             ) == ours, key
-
-
-def test_its_commands_are_understood():
-    text = DOCS.read_text().replace("\\\n", " ")
-    commands = re.findall(r"(?:pipersr-build|-m pipersr_build) train (.*?)(?: \|\||$|\n)", text)
-    words = [word.split() for word in commands if "--multirun" not in word]
-    assert len(words) == 8
-    for overrides in words:
-        load(overrides)

@@ -95,4 +95,8 @@ def test_doctor_says_what_stands_in(state, says, monkeypatch):
 
 def test_doctor_says_that_spandrel_is_missing(monkeypatch):
     monkeypatch.setattr(doctor.machine, "version", lambda _: "missing")
-    assert doctor._third_party()[1:] == ("no", "not read without spandrel: see docs/third_party.md", True)
+    assert doctor._third_party()[1:] == (
+        "no",
+        "not read without spandrel: see docs/how_to/third_party.md",
+        True,
+    )
