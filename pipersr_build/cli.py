@@ -64,6 +64,27 @@ COMMANDS: dict[str, Command] = {
         "docs/how_to/formats.md.\n"
         "More: docs/how_to/packages.md.",
     ),
+    "release": Command(
+        "release [weights=FILE] [key=value …] | release --check [FOLDER]",
+        "make the export that is given to others: packages, bundle, smaller versions, one record",
+        "The image tile and the video packages, the bundle, and the tile in fewer bits, each for the oldest\n"
+        "system that it can be made for: exports/pipersr_2x of the reference weights. Smaller versions that\n"
+        "fail a gate are left out and named in release.json; any other failed gate leaves no release.\n"
+        "export.compress=[int8,palette8,palette6,w8a8] says which. An interrupted release goes on where it\n"
+        "was, and the earlier one stays until the new one is whole.\n"
+        "\n"
+        "  --check [FOLDER]        make all packages again and compare: exit code 1 if one differs\n"
+        "\n"
+        "More: docs/how_to/release.md.",
+    ),
+    "publish": Command(
+        "publish [FOLDER] repo=USER/NAME [private=true] [revision=BRANCH] [--dry-run]",
+        "upload an export, else exports/pipersr_2x, to a repository of the Hugging Face Hub",
+        "One commit with every file that SHA256SUMS lists; MODEL_CARD.md is its README.md too. An export\n"
+        "whose gates failed or whose files were changed is refused. --dry-run lists what would be sent. The\n"
+        "token is that of HF_TOKEN or of `hf auth login`. Needs the extra publish.\n"
+        "More: docs/how_to/release.md.",
+    ),
     "inspect": Command(
         "inspect PACKAGE|FOLDER … [--json [FILE]] [function=NAME] [pictures=FOLDER|none]",
         "what a package says of itself, its graph, its weights, and how far it is from overflow",
@@ -109,7 +130,8 @@ COMMANDS: dict[str, Command] = {
         "validate PACKAGE … [weights=FILE] [key=value …]",
         "parity of packages, read back from disk, with PyTorch",
         "A folder with an evidence.json stands for its packages. Without weights=, the\n"
-        "weights.safetensors beside the package are used. On a Mac, Core ML is measured too.",
+        "weights.safetensors beside the package are used. On a Mac, Core ML is measured too, with\n"
+        "compute_units=cpuAndNeuralEngine (or cpuOnly, cpuAndGPU, all). out=FILE takes the findings as JSON.",
     ),
     "evaluate": Command(
         "evaluate PACKAGE|WEIGHTS|CHECKPOINT|bicubic … [key=value …]",

@@ -22,6 +22,7 @@ from pipersr_build.config_checks import CHOICES as CHOICES
 from pipersr_build.config_checks import CORPORA as CORPORA
 from pipersr_build.config_checks import check as check
 from pipersr_build.config_checks import evaluation_folders as evaluation_folders
+from pipersr_build.config_publish import PublishConfig
 from pipersr_build.config_serve import ServeConfig
 from pipersr_build.config_upscale import UpscaleConfig
 from pipersr_build.errors import InputError
@@ -161,6 +162,14 @@ class CompareConfig:
 
 
 @dataclass
+class ValidationConfig:
+    """With what `validate` runs packages on a Mac, and where it writes."""
+
+    compute_units: str = "cpuAndNeuralEngine"  # that Core ML may use; cpuAndGPU, cpuOnly, all
+    out: str | None = None  # file for what was found, as JSON; none: only the terminal
+
+
+@dataclass
 class EvaluationConfig:
     """What to measure quality on, and how. Without pictures: the corpus' held-out ones."""
 
@@ -186,12 +195,14 @@ class Config:
     export: ExportConfig = field(default_factory=ExportConfig)
     target: TargetConfig = field(default_factory=TargetConfig)
     placement: PlacementConfig = field(default_factory=PlacementConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     estimate: EstimateConfig = field(default_factory=EstimateConfig)
     compare: CompareConfig = field(default_factory=CompareConfig)
     upscale: UpscaleConfig = field(default_factory=UpscaleConfig)
     serve: ServeConfig = field(default_factory=ServeConfig)
     bench: BenchConfig = field(default_factory=BenchConfig)
+    publish: PublishConfig = field(default_factory=PublishConfig)
 
 
 def load(overrides: Sequence[str] = ()) -> Config:

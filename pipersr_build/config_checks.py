@@ -14,6 +14,7 @@ from pipersr_build.export import formats
 from pipersr_build.export.compression import methods
 from pipersr_build.export.targets import TARGETS
 from pipersr_build.files import SAFE_NAME
+from pipersr_build.runtime.backends import COMPUTE_UNITS
 from pipersr_build.training import losses
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def check(config: "Config") -> None:
     if config.placement.memory_gib is not None:
         _at_least("placement.memory_gib", config.placement.memory_gib, 0.5)
     _choice("target.deployment", config.target.deployment, TARGETS)
+    _choice("validation.compute_units", config.validation.compute_units, tuple(COMPUTE_UNITS))
     _choice("evaluation.protocol", config.evaluation.protocol, (*PROTOCOLS, ALL_PROTOCOLS))
     if config.estimate.fps is not None and not 0 < config.estimate.fps < math.inf:
         raise _bad("estimate.fps", config.estimate.fps, "give frames per second, more than 0")

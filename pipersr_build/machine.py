@@ -15,6 +15,10 @@ from pipersr_build.evidence import Machine, Provenance
 TESTED = {"torch": "2.13.0", "coremltools": "9.0"}  # the pair that this project's tests vouch for
 
 
+# exports are what is made, and make nothing
+_STATUS = ("status", "--porcelain", "--untracked-files=no", "--", ".", ":(exclude)exports")
+
+
 def version(package: str) -> str:
     """The installed version of a package, or `missing`."""
     try:
@@ -66,7 +70,7 @@ def provenance(command: str) -> Provenance:
         coremltools=version("coremltools"),
         numpy=version("numpy"),
         git_commit=commit,
-        git_dirty=bool(_git("status", "--porcelain", "--untracked-files=no")) if commit else None,
+        git_dirty=bool(_git(*_STATUS)) if commit else None,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
         machine=describe(),

@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 from pipersr_build import evidence, machine, models
-from pipersr_build.commands.publish import EVIDENCE
+from pipersr_build.commands.placing import EVIDENCE
 from pipersr_build.config import Config
 from pipersr_build.errors import InputError
 from pipersr_build.evidence import Provenance, Training

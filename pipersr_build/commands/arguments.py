@@ -13,8 +13,9 @@ _REST = "--"  # what comes behind it are paths, whatever they look like
 _PATHS = {
     "weights", "exports", "runs", "data.root", "data.archives", "training.initial", "training.teacher",
     "export.calibration", "estimate.out", "compare.out", "evaluation.hr", "evaluation.lr",
-    "evaluation.out", "upscale.package", "upscale.out", "bench.pin", "serve.token_file", "serve.temporary",
-    "package", "out", "pin", "token_file", "data.folder", "evaluation.folder",
+    "evaluation.out", "validation.out", "upscale.package", "upscale.out", "bench.pin",
+    "serve.token_file", "serve.temporary", "package", "out", "pin", "token_file", "data.folder",
+    "evaluation.folder",
 }  # fmt: skip
 _LISTS = {"evaluation.folder"}  # which may be several, in brackets
 _PLAIN = re.compile(r"(?:\.{0,2}/)?[A-Za-z_][\w./-]*", re.ASCII)  # that Hydra takes as they are

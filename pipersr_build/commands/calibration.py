@@ -1,5 +1,6 @@
 """What an export's smaller packages need: the methods, and the network in simulated 8 bits."""
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def smaller_versions(config: Config, weights: Weights, deployed: nn.Module) -> S
     """What `export.compress` asks for, of the network as it is deployed.
 
     Weights that were trained in simulated 8 bits bring the ranges of their activations; for others they are
-    measured on `export.calibration`, or on the training photographs that are shipped.
+    measured on `export.calibration`, or on the training photographs that are shipped. That is done in
+    float64: processors add in different orders, and in float32 now and then one would get another step.
     """
     methods = parse(config.export.compress, config.target.deployment)
     if not any(method.activations for method in methods):
@@ -34,7 +36,8 @@ def smaller_versions(config: Config, weights: Weights, deployed: nn.Module) -> S
     network = weights.network
     if not quantized.is_quantized(network):
         pictures = batches(config.export.calibration, weights.config)
-        network = quantized.quantize(deployed, pictures, config.export.keep_fp16)
+        exact = copy.deepcopy(deployed).double()
+        network = quantized.quantize(exact, pictures, config.export.keep_fp16).float()
     smaller = Smaller(methods, network)
     smaller.check()
     return smaller

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -149,13 +150,21 @@ def kind_of(package: Package) -> Literal["image", "video"]:
 
 
 def check_parity(
-    package: Package, network: nn.Module, pictures: Pictures, within: str | None = None
+    package: Package,
+    network: nn.Module,
+    pictures: Pictures,
+    within: str | None = None,
+    compute_units: str = runners.COMPUTE_UNITS,
 ) -> tuple[list[Parity], list[Gate]]:
-    """Parity in the MIL interpreter, and in Core ML where there is one (else `not measured`)."""
+    """Parity in the MIL interpreter, and in Core ML where there is one (else `not measured`).
+
+    `compute_units` is what Core ML may use.
+    """
     records, gates = [], []
     command = f"pipersr-build validate {within or package.path}"
     questions = [(one, _comparison(package, one, pictures)) for one in expected_of(package, network)]
-    for make in (runners.interpreter, runners.core_ml):
+    core_ml = partial(runners.core_ml, compute_units=compute_units)
+    for make in (runners.interpreter, core_ml):
         try:
             run, label = make(package)
         except MachineError:

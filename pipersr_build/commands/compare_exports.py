@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipersr_build import evidence, machine
-from pipersr_build.commands.publish import EVIDENCE
+from pipersr_build.commands.placing import EVIDENCE
 from pipersr_build.evaluation.names import distinct
 from pipersr_build.evidence import Evidence, PackageRecord
 from pipersr_build.report import facts

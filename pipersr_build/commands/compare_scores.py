@@ -7,7 +7,7 @@ from pathlib import Path
 from pipersr_build import evidence, files, models
 from pipersr_build.benchmark import comparison_record
 from pipersr_build.commands.compare_rows import Subject
-from pipersr_build.commands.publish import EVIDENCE
+from pipersr_build.commands.placing import EVIDENCE
 from pipersr_build.config import Config
 from pipersr_build.errors import InputError
 from pipersr_build.evaluation import record as evaluations

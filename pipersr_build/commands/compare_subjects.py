@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from pipersr_build import models
 from pipersr_build.commands.compare_rows import Subject
-from pipersr_build.commands.publish import EVIDENCE, WEIGHTS
+from pipersr_build.commands.placing import EVIDENCE, WEIGHTS
 from pipersr_build.errors import InputError
 from pipersr_build.evaluation.names import distinct
 from pipersr_build.models.weights import load_weights

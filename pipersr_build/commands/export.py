@@ -6,7 +6,7 @@ import numpy as np
 from torch import nn
 
 from pipersr_build import files, machine, models
-from pipersr_build.commands import arguments, histograms, other_formats, publish, quality, reproduce
+from pipersr_build.commands import arguments, histograms, other_formats, placing, quality, reproduce
 from pipersr_build.commands.about import training_of
 from pipersr_build.commands.checks import Checked, Pictures, check_package
 from pipersr_build.commands.packing import Made, Packing, packing
@@ -83,31 +83,34 @@ def preflight(config: Config, *, writes: bool = True) -> list[Contract]:
         if folder and not Path(folder).is_dir():
             raise InputError("no such folder of pictures", where=folder, fix="check the path")
     if writes:
-        with publish.place(Path(config.exports), config.name):
+        with placing.place(Path(config.exports), config.name):
             pass
     return wanted
 
 
 def export(config: Config, weights: Weights, command: str) -> int:
-    """Make, check and publish the packages that `config` asks for, and print the gates."""
+    """Make, check and keep the packages that `config` asks for, and print the gates."""
     wanted = preflight(config)
-    with publish.place(Path(config.exports), config.name) as where:
-        record = publish.carry_over(where, _make(config, weights, wanted, where.stage, command))
+    with placing.place(Path(config.exports), config.name) as where:
+        record = placing.carry_over(where, make(config, weights, wanted, where.stage, command))
         record = with_peers(record, validation_protocol(config.evaluation.protocol))
         render(record, where.stage)
         if not record.failed:
             swift.write_programs(record, where.stage)
-        folder = publish.publish(where, record)
+        folder = placing.finish(where, record)
     show(record, folder)
     return 1 if record.failed else 0
 
 
-def _make(config: Config, weights: Weights, wanted: list[Contract], stage: Path, command: str) -> Evidence:
-    """Everything that an export consists of, in `stage`, but the renderings."""
+def make(config: Config, weights: Weights, wanted: list[Contract], stage: Path, command: str) -> Evidence:
+    """Everything that an export consists of, in `stage`, but the renderings.
+
+    `wanted` is what `preflight` says of `config`; `command` is for the record.
+    """
     plain = quantized.plain(weights.network)
     fusion, deployed, fusion_gate = fold(plain, folder_shown(config))
-    save_weights(stage / publish.WEIGHTS, weights.network, weights.config, weights.name)
-    training, digest = training_of(weights), files.sha256(stage / publish.WEIGHTS)
+    save_weights(stage / placing.WEIGHTS, weights.network, weights.config, weights.name)
+    training, digest = training_of(weights), files.sha256(stage / placing.WEIGHTS)
     packed, pictures = packing(config, weights, deployed, training, digest), _pictures()
     checked = _packages(config, weights, packed, wanted, stage, pictures)
     others = other_formats.checked(
@@ -255,7 +258,7 @@ def fold(network: nn.Module, within: str) -> tuple[Fusion, nn.Module, Gate]:
         "at most",
         TOLERANCE,
         "of 1",
-        command=f"pipersr-build export weights={within}/{publish.WEIGHTS}",
+        command=f"pipersr-build export weights={within}/{placing.WEIGHTS}",
     )
     network.float()
     return record, exact.float(), gate

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from pipersr_build import evidence
-from pipersr_build.commands.publish import EVIDENCE
+from pipersr_build.commands.placing import EVIDENCE
 from pipersr_build.errors import InputError
 from pipersr_build.export import formats
 

@@ -1,159 +1,84 @@
-"""Put a finished export in its place: the whole folder at once, or its failure's evidence."""
+"""`publish`: upload an export to a repository of the Hugging Face Hub."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+import re
 from pathlib import Path
 
+from rich.console import Console
+
 from pipersr_build import evidence, files
-from pipersr_build.errors import InputError
-from pipersr_build.evidence import Evidence, FileRecord, PackageRecord
+from pipersr_build.commands import arguments, hub, placing
+from pipersr_build.commands.upscalers import EXPORT
+from pipersr_build.config import Config, load
+from pipersr_build.errors import BuildError, InputError
+from pipersr_build.evidence import Evidence
 from pipersr_build.progress import say
-from pipersr_build.report.swift import program_name
+from pipersr_build.report import format as fmt
 
-EVIDENCE, REPORT, CARD, WEIGHTS, SAMPLES, SUMS = (
-    "evidence.json", "report.html", "MODEL_CARD.md", "weights.safetensors", "samples", "SHA256SUMS",
-)  # fmt: skip
-OURS = {EVIDENCE, REPORT, CARD, WEIGHTS, SAMPLES, SUMS}
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where an export goes (`target`), where it is made (`stage`), and what was there before."""
-
-    target: Path
-    stage: Path
-    before: Evidence | None
-
-    @property
-    def failed(self) -> Path:
-        """Where the evidence of an export that failed its gates is left."""
-        return self.target.with_name(f"{self.target.name}.failed")
+SHORT = {key: f"publish.{key}" for key in ("repo", "private", "revision", "message")}
+FRONT_PAGE = "README.md"  # where the Hub looks for the card
+_DRY_RUN = ("--dry-run", "dry_run=true")
+_REPO = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*", re.ASCII)
 
 
-@contextmanager
-def place(root: Path, name: str) -> Iterator[Place]:
-    """Prepare to make the export `name` below `root`.
+def main(words: list[str]) -> int:
+    """Upload the export that is named, or the release, to `repo=USER/NAME`; 0 when it is there.
+
+    With `--dry-run` only list what would be sent.
+    """
+    given = [arguments.in_full(word, SHORT) for word in words if word not in _DRY_RUN]
+    paths, overrides = arguments.split(given)
+    if len(paths) > 1:
+        raise InputError("more than one folder is given", where="command line", fix="publish them one by one")
+    config = load(overrides)
+    folder = paths[0] if paths else Path(config.exports) / EXPORT
+    record, dry = check(folder), any(word in _DRY_RUN for word in words)
+    _check_repo(config, needed=not dry)
+    sent = to_send(folder)
+    size = fmt.megabytes(sum(map(files.size_bytes, sent.values())))
+    if dry:
+        for name, path in sent.items():
+            Console().print(f"{path.stat().st_size:>12,}  {name}", highlight=False, markup=False)
+        say(f"{len(sent)} files, {size}; nothing was sent")
+        return 0
+    settings = config.publish
+    settings.message = settings.message or f"{record.name}, weights {fmt.short_hash(record.weights_sha256)}"
+    say(f"sending {len(sent)} files, {size}, to {settings.repo}")
+    Console().print(hub.upload(settings, sent), highlight=False, markup=False, soft_wrap=True)
+    return 0
+
+
+def check(folder: Path) -> Evidence:
+    """See that an export is whole, as it was made, and passed its gates.
 
     Raises:
-        InputError: `root` cannot be written to, or a folder of that name is not an export.
+        InputError: it is no export, has no card or no sums, or a file is not as the sums say.
+        BuildError: a gate failed.
     """
-    target, parked, before = root / name, root / f".old-{name}", None
-    if parked.is_dir() and not target.exists():  # a kill between the two renames of an earlier exchange
-        parked.rename(target)
-    if target.exists() and not target.is_dir():
-        raise InputError(
-            "a file stands where the export's folder is to be", where=target, fix="choose another name=…"
-        )
-    if target.is_dir() and any(target.iterdir()):
-        if not (target / EVIDENCE).is_file():
-            raise InputError(
-                "the folder exists and is not an export (it has no evidence.json)",
-                where=target,
-                fix="choose another name=… or exports=…",
-            )
-        before = evidence.load(target / EVIDENCE)
-    with files.staging(root) as stage:
-        yield Place(target, stage, before)
+    record = evidence.load(folder / placing.EVIDENCE)
+    for name in (placing.CARD, placing.SUMS):
+        if not (folder / name).is_file():
+            fix = f"write it with: pipersr-build report {folder}"
+            raise InputError(f"the export has no {name}", where=folder, fix=fix)
+    if record.failed:
+        failed = record.failed[0]
+        raise BuildError(f"a gate failed: {failed.name}, {failed.subject}", where=folder / placing.EVIDENCE)
+    differing = placing.changed(folder) | placing.unlisted(folder)
+    for name, how in differing.items():
+        what = f"{len(differing)} file(s) are not as {placing.SUMS} says: {name} {how}"
+        raise InputError(what, where=folder, fix="export again, or put the files back")
+    if not record.packages:
+        raise InputError("the export has no package", where=folder, fix="export one")
+    return record
 
 
-def carry_over(where: Place, new: Evidence) -> Evidence:
-    """Add what the export holds and `new` does not make again: packages and files of the same weights.
-
-    Files that are not ours are kept too; packages of other weights are not.
-    """
-    if where.before is None:
-        return new
-    made = {one.file for one in new.exported}
-    same = where.before.weights_sha256 == new.weights_sha256
-    there = where.before.exported
-    old = [one for one in there if one.file not in made] if same else []
-    kept = {p.file for p in old if _unchanged(where.target / p.file, p.sha256)}
-    dropped = sorted({p.file for p in old} - kept)
-    if dropped:
-        say(f"not kept, because they are not as their evidence says: {', '.join(dropped)}")
-    known = OURS | {one.file for one in there}
-    known |= {program_name(p.file) for p in where.before.packages}
-    foreign = {entry.name for entry in where.target.iterdir()} - known - made
-    pictures = {SAMPLES} if same and not new.samples and (where.target / SAMPLES).is_dir() else set()
-    for name in sorted(kept | foreign | pictures):
-        _copy(where.target / name, where.stage / name)
-    gates = [gate for gate in where.before.gates if gate.subject.partition(":")[0] in kept]
-    counted = where.before.activations
-    carried = counted if counted is not None and counted.subject.partition(":")[0] in kept else None
-    return new.model_copy(update={
-        "activations": new.activations or carried,
-        "quality": new.quality or (where.before.quality if same else []),
-        "samples": new.samples or (where.before.samples if pictures else []),
-        "packages": [*new.packages, *(p for p in old if isinstance(p, PackageRecord) and p.file in kept)],
-        "files": [*new.files, *(one for one in old if isinstance(one, FileRecord) and one.file in kept)],
-        "gates": [*new.gates, *gates],
-    })  # fmt: skip
+def to_send(folder: Path) -> dict[str, Path]:
+    """What is uploaded, by its name there: what the sums list, the sums, and the card once more."""
+    listed = {name: folder / name for name in (*placing.sums(folder), placing.SUMS)}
+    return {FRONT_PAGE: folder / placing.CARD, **listed}
 
 
-def _unchanged(package: Path, sha256: str) -> bool:
-    return package.exists() and files.sha256(package) == sha256
-
-
-def _copy(source: Path, target: Path) -> None:
-    with files.write_errors(target):
-        if source.is_dir():
-            shutil.copytree(source, target)
-        else:
-            shutil.copy2(source, target)
-
-
-def publish(where: Place, record: Evidence) -> Path:
-    """Move the staged export into place, or, if a gate failed, leave only its evidence.
-
-    Returns:
-        the folder that now holds the evidence.
-    """
-    if not record.failed:
-        write_sums(where.stage)
-        files.replace(where.stage, where.target)
-        shutil.rmtree(where.failed, ignore_errors=True)
-        return where.target
-    for name in {one.file for one in record.exported}:
-        _remove(where.stage / name)
-    files.replace(where.stage, where.failed)
-    return where.failed
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def write_sums(folder: Path) -> None:
-    """Write the SHA-256 of every file of an export beside them, as `sha256sum --check` reads it.
-
-    Raises:
-        InputError: the folder cannot be written to or the disk is full.
-    """
-    lines = (f"{files.sha256(folder / name)}  {name}\n" for name in _names(folder))
-    files.write_text(folder / SUMS, "".join(lines))
-
-
-def changed(folder: Path) -> dict[str, str]:
-    """The files of an export that are not as its sums say: missing or changed; empty without sums."""
-    if not (folder / SUMS).is_file():
-        return {}
-    pairs = (line.partition("  ") for line in (folder / SUMS).read_text(encoding="utf-8").splitlines())
-    stated, there = {name: digest for digest, _, name in pairs}, set(_names(folder))
-    missing = {name: "is missing" for name in stated if name not in there}
-    differing = {
-        name: "was changed"
-        for name, digest in stated.items()
-        if name in there and files.sha256(folder / name) != digest
-    }
-    return missing | differing
-
-
-def _names(folder: Path) -> list[str]:
-    """The files below a folder but for the sums, relative to it, sorted."""
-    found = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-    return sorted(name for name in found if name != SUMS)
+def _check_repo(config: Config, *, needed: bool) -> None:
+    repo = config.publish.repo
+    if (needed and repo is None) or (repo is not None and not _REPO.fullmatch(repo)):
+        what = "no repository is given" if repo is None else f"{repo!r} is no repository"
+        raise InputError(what, where="configuration key publish.repo", fix="say repo=USER/NAME")

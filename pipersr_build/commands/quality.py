@@ -9,7 +9,7 @@ from pipersr_build import files
 from pipersr_build.commands.checks import Checked
 from pipersr_build.commands.evaluate import measure
 from pipersr_build.commands.pictures import test_sets_of
-from pipersr_build.commands.publish import SAMPLES
+from pipersr_build.commands.placing import SAMPLES
 from pipersr_build.config import Config
 from pipersr_build.data.crops import busiest
 from pipersr_build.data.images import save_png

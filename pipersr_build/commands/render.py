@@ -5,7 +5,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pipersr_build import evidence, files
-from pipersr_build.commands import publish
+from pipersr_build.commands import placing
 from pipersr_build.evidence import Evidence
 from pipersr_build.report.card import render_card
 from pipersr_build.report.html import render_html
@@ -14,9 +14,9 @@ from pipersr_build.report.table import gates_table
 
 def render(record: Evidence, folder: Path) -> None:
     """Write `evidence.json`, `report.html` and `MODEL_CARD.md` into `folder`."""
-    evidence.save(record, folder / publish.EVIDENCE)
-    files.write_text(folder / publish.REPORT, render_html(record, folder))
-    files.write_text(folder / publish.CARD, render_card(record))
+    evidence.save(record, folder / placing.EVIDENCE)
+    files.write_text(folder / placing.REPORT, render_html(record, folder))
+    files.write_text(folder / placing.CARD, render_card(record))
 
 
 def show(record: Evidence, folder: Path) -> None:
@@ -33,5 +33,5 @@ def show(record: Evidence, folder: Path) -> None:
         )
     else:
         console.print(
-            f"packages, evidence and report: {folder / publish.REPORT}", highlight=False, soft_wrap=True
+            f"packages, evidence and report: {folder / placing.REPORT}", highlight=False, soft_wrap=True
         )

@@ -1,7 +1,7 @@
 """`report`: render report and card again from an export's evidence."""
 
 from pipersr_build import evidence
-from pipersr_build.commands import arguments, publish
+from pipersr_build.commands import arguments, placing
 from pipersr_build.commands.render import render
 from pipersr_build.errors import InputError
 from pipersr_build.progress import say
@@ -17,7 +17,7 @@ def main(words: list[str]) -> int:
             fix="say: pipersr-build report exports/quickstart",
         )
     for folder in paths:
-        render(evidence.load(folder / publish.EVIDENCE), folder)
-        publish.write_sums(folder)
-        say(f"{folder / publish.REPORT}")
+        render(evidence.load(folder / placing.EVIDENCE), folder)
+        placing.write_sums(folder)
+        say(f"{folder / placing.REPORT}")
     return 0

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipersr_build import evidence, files
-from pipersr_build.commands import arguments, compare_exports, other_formats, publish
+from pipersr_build.commands import arguments, compare_exports, other_formats, placing
 from pipersr_build.commands.about import training_of
 from pipersr_build.commands.packing import Packing, packing
 from pipersr_build.config import Config
@@ -38,7 +38,7 @@ def asked(words: list[str]) -> tuple[list[str], bool]:
     others = [word for word in words if word not in (*WORDS, "check=false")]
     if not any(word in WORDS for word in words):
         return others, False
-    folders = [path for path in arguments.split(others)[0] if (path / publish.EVIDENCE).is_file()]
+    folders = [path for path in arguments.split(others)[0] if (path / placing.EVIDENCE).is_file()]
     if len(folders) > 1:
         raise InputError("more than one export is given", where="command line", fix="check them one by one")
     settings = [setting for folder in folders for setting in _settings(folder)]
@@ -46,13 +46,17 @@ def asked(words: list[str]) -> tuple[list[str], bool]:
 
 
 def _settings(folder: Path) -> Iterator[str]:
-    record, place = evidence.load(folder / publish.EVIDENCE), folder.resolve()
+    record, place = evidence.load(folder / placing.EVIDENCE), folder.resolve()
     yield f"name={place.name}"
     yield f"exports={_quoted(str(place.parent))}"
-    yield f"weights={_quoted(str(place / publish.WEIGHTS))}"
+    yield f"weights={_quoted(str(place / placing.WEIGHTS))}"
     decisive = {key: record.config[key] for key in _SETTINGS if key in record.config}
-    for key, value in compare_exports.flat(decisive).items():
-        yield f"{key}={_quoted(value)}"
+    yield from as_words(compare_exports.flat(decisive))
+
+
+def as_words(settings: Mapping[str, object]) -> list[str]:
+    """Settings by their keys, as a user would type them."""
+    return [f"{key}={_quoted(value)}" for key, value in settings.items()]
 
 
 def _quoted(value: object) -> str:
@@ -69,37 +73,65 @@ def check(config: Config, weights: Weights, wanted: list[Contract]) -> int:
         InputError: there is no such export.
     """
     folder = Path(config.exports) / config.name
-    record = evidence.load(folder / publish.EVIDENCE)
-    changed = publish.changed(folder)
-    with tempfile.TemporaryDirectory(prefix="pipersr-build-") as scratch:
-        found = _compared(config, weights, wanted, folder, Path(scratch))
+    record = evidence.load(folder / placing.EVIDENCE)
+    changed = placing.changed(folder)
+    found = compared(config, weights, wanted, folder)
     others = sorted({one.file for one in record.exported} - found.keys())
-    _show(found, changed)
     if others:
         say(f"not compared, because other settings made them: {', '.join(others)}")
+    return answer(found, changed)
+
+
+def answer(found: dict[str, Comparison | None], changed: dict[str, str]) -> int:
+    """Show how packages compare and which files were changed; 0 if there is no difference, else 1."""
+    _show(found, changed)
     _mention_makers(found.values())
     return 1 if changed or not all(one is not None and one.same for one in found.values()) else 0
 
 
-def _compared(
-    config: Config, weights: Weights, wanted: list[Contract], folder: Path, scratch: Path
+def compared(
+    config: Config,
+    weights: Weights,
+    wanted: list[Contract],
+    folder: Path,
+    names: Collection[str] | None = None,
 ) -> dict[str, Comparison | None]:
-    """Each package that is made again, by name, and how it compares; None where it is not there."""
-    saved = scratch / publish.WEIGHTS
+    """Each package that is made again, by name, and how it compares; None where it is not there.
+
+    Args:
+        config: the settings that made the packages.
+        weights: likewise.
+        wanted: what the settings ask for.
+        folder: where the packages lie.
+        names: the packages to compare; None: all that the settings make.
+    """
+    with tempfile.TemporaryDirectory(prefix="pipersr-build-") as scratch:
+        return dict(_compared(config, weights, wanted, folder, Path(scratch), names))
+
+
+def _compared(
+    config: Config,
+    weights: Weights,
+    wanted: list[Contract],
+    folder: Path,
+    scratch: Path,
+    names: Collection[str] | None,
+) -> Iterator[tuple[str, Comparison | None]]:
+    saved = scratch / placing.WEIGHTS
     save_weights(saved, weights.network, weights.config, weights.name)
     plain = quantized.plain(weights.network)
     deployed = to_deploy(plain.double()).float()
     plain.float()
     packed = packing(config, weights, deployed, training_of(weights), files.sha256(saved))
-    found: dict[str, Comparison | None] = {}
+    seen = set[str]()
     steps = len(wanted) * (len(packed.smaller.methods) + len(formats.parse(config.export.formats)))
     with bar("make again", steps) as shown:
         for path in _made(config, weights, packed, wanted, scratch):
-            if path.name not in found:
+            if path.name not in seen and (names is None or path.name in names):
                 there = folder / path.name
-                found[path.name] = compare(there, path) if there.exists() else None
+                yield path.name, compare(there, path) if there.exists() else None
+            seen.add(path.name)
             shown.advance(note=path.name)
-    return found
 
 
 def _made(
@@ -118,7 +150,7 @@ def _show(found: dict[str, Comparison | None], changed: dict[str, str]) -> None:
     console = Console()
     console.print(table)
     for name, how in changed.items():
-        console.print(f"{name} {how} since the export ({publish.SUMS})", highlight=False, markup=False)
+        console.print(f"{name} {how} since the export ({placing.SUMS})", highlight=False, markup=False)
 
 
 def _answer(comparison: Comparison | None) -> str:

@@ -3,6 +3,7 @@
 MACOS = ("macOS13", "macOS14", "macOS15", "macOS26")
 IOS = ("iOS16", "iOS17", "iOS18", "iOS26")
 TARGETS = (*MACOS, *IOS)
+NEWEST = MACOS[-1]
 FUNCTIONS_FROM = "macOS15"  # Core ML's documentation: several functions in a package from iOS 18, macOS 15
 _OPERATIONS = dict(zip(MACOS, ("CoreML6", "CoreML7", "CoreML8", "CoreML9"), strict=True))
 

@@ -202,8 +202,13 @@ class _Meter:
         if self.is_picture:
             return torch.tensor([0.0, 1.0])
         values, whole = torch.cat(self.samples), torch.tensor([self.low, self.high])
-        losses = [(rounded_activation(values, share * whole) - values).square().mean() for share in _SHARES]
+        losses = [_loss(values, share * whole) for share in _SHARES]
         return _SHARES[int(torch.stack(losses).argmin())] * whole
+
+
+def _loss(values: Tensor, bounds: Tensor) -> Tensor:
+    """What rounding in `bounds` loses on values: the mean square, added in float64."""
+    return (rounded_activation(values, bounds) - values).double().square().mean()
 
 
 @torch.no_grad()

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from pipersr_build import quiet
+from pipersr_build.export.compression.clusters import cluster
 from pipersr_build.export.compression.methods import GROUPED_FROM, Method
 from pipersr_build.export.targets import reaches
 
@@ -68,19 +69,16 @@ def _palettes(coreml: Any, bits: int, deployment: str) -> Any:
 def palette(weight: bytes, dtype: str, bits: int) -> tuple[np.ndarray, np.ndarray]:
     """The table of 2^bits values with the least square error for weights, and each weight's index in it.
 
-    In one dimension the best clusters can be found exactly (Grønlund et al., 2017). coremltools holds that
-    algorithm, but its k-means takes it for large kernels only and asks for scikit-learn for the others.
+    In one dimension the best clusters can be found exactly; see `clusters`.
 
     Args:
         weight: the weights' memory.
         dtype: NumPy's name of their type.
         bits: of an index.
     """
-    from coremltools._deps import _kmeans1d
-
     exact = np.frombuffer(weight, dtype).astype(np.float32)
     values, places, counts = np.unique(exact, return_inverse=True, return_counts=True)
-    found = _kmeans1d.cluster(values, min(len(values), 2**bits), weights=counts)
+    means, clusters = cluster(values, counts, 2**bits)
     table = np.zeros(2**bits, dtype)
-    table[: len(found.centroids)] = found.centroids
-    return table, np.asarray(found.clusters, np.uint8)[places]
+    table[: len(means)] = means
+    return table, clusters.astype(np.uint8)[places]

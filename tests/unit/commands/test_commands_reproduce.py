@@ -6,7 +6,7 @@ import pytest
 
 from pipersr_build import evidence, files
 from pipersr_build.cli import main
-from pipersr_build.commands import about, export, packages, publish, reproduce
+from pipersr_build.commands import about, export, packages, placing, reproduce
 from pipersr_build.commands.upscalers import Upscalers
 from pipersr_build.config import load
 from pipersr_build.errors import InputError
@@ -30,23 +30,23 @@ def copied(exported, tmp_path):
 
 
 def test_the_functions_of_a_bundle_have_records_and_gates_of_their_own(exported):
-    record = evidence.load(exported / publish.EVIDENCE)
+    record = evidence.load(exported / placing.EVIDENCE)
     labels = ["video_bundle.mlpackage:upscale_24x16", "video_bundle.mlpackage:upscale_32x20"]
     assert [package.label for package in record.packages] == labels
     assert [package.target for package in record.packages] == ["macOS15"] * 2
     for label in labels:
         named = {gate.name for gate in record.gates if gate.subject == label and gate.verdict == "pass"}
         assert {"parity, interpreter fp16", "batch norms left"} <= named
-    assert "functionName" in (exported / publish.CARD).read_text()
+    assert "functionName" in (exported / placing.CARD).read_text()
 
 
 def test_the_sums_cover_every_file(exported):
-    lines = (exported / publish.SUMS).read_text().splitlines()
+    lines = (exported / placing.SUMS).read_text().splitlines()
     for line in lines:
         digest, _, name = line.partition("  ")
         assert hashlib.sha256((exported / name).read_bytes()).hexdigest() == digest
     files = {path.relative_to(exported).as_posix() for path in exported.rglob("*") if path.is_file()}
-    assert {line.partition("  ")[2] for line in lines} == files - {publish.SUMS}
+    assert {line.partition("  ")[2] for line in lines} == files - {placing.SUMS}
 
 
 def test_made_again_from_its_own_folder_an_export_is_the_same(copied, capsys):
@@ -89,11 +89,11 @@ def test_without_an_export_there_is_nothing_to_compare_with(tiny, tmp_path, caps
 def test_a_file_that_is_gone_or_changed_is_told_by_the_sums(tmp_path):
     for name in ("a", "b", "c"):
         (tmp_path / name).write_text(name)
-    publish.write_sums(tmp_path)
-    assert publish.changed(tmp_path) == {}
+    placing.write_sums(tmp_path)
+    assert placing.changed(tmp_path) == {}
     (tmp_path / "a").unlink()
     (tmp_path / "b").write_text("other")
-    assert publish.changed(tmp_path) == {"a": "is missing", "b": "was changed"}
+    assert placing.changed(tmp_path) == {"a": "is missing", "b": "was changed"}
 
 
 def test_the_short_form_of_a_bundle_chooses_what_it_needs():
@@ -137,16 +137,16 @@ def test_the_training_records_hash_is_its_contents_and_not_its_defaults():
 
 
 def test_weights_in_an_export_bring_its_training_record(exported, tmp_path):
-    record = evidence.load(exported / publish.EVIDENCE)
+    record = evidence.load(exported / placing.EVIDENCE)
     trained = Training(**{**TRAINED, "weights_sha256": record.weights_sha256})
-    shutil.copy(exported / publish.WEIGHTS, tmp_path)
-    weights = load_weights(tmp_path / publish.WEIGHTS)
+    shutil.copy(exported / placing.WEIGHTS, tmp_path)
+    weights = load_weights(tmp_path / placing.WEIGHTS)
     assert about.training_of(weights) is None
-    evidence.save(record.model_copy(update={"training": trained}), tmp_path / publish.EVIDENCE)
+    evidence.save(record.model_copy(update={"training": trained}), tmp_path / placing.EVIDENCE)
     assert about.training_of(weights) == trained
     evidence.save(
         record.model_copy(update={"training": trained, "weights_sha256": "other"}),
-        tmp_path / publish.EVIDENCE,
+        tmp_path / placing.EVIDENCE,
     )
     assert about.training_of(weights) is None
 
@@ -179,8 +179,8 @@ def test_a_second_export_beside_a_bundle_keeps_it_with_its_records(copied, tiny)
     words = [f"weights={tiny.weights}", "name=small", f"exports={copied.parent}", "export=video",
              "export.video.size=24x16", "placement.gate=can"]  # fmt: skip
     assert main(["export", *words]) == 0
-    record = evidence.load(copied / publish.EVIDENCE)
+    record = evidence.load(copied / placing.EVIDENCE)
     assert [package.function for package in record.packages] == ["", "upscale_24x16", "upscale_32x20"]
     assert "video_bundle.mlpackage:upscale_32x20" in {gate.subject for gate in record.gates}
     assert "video_bundle.mlpackage" in {gate.subject for gate in record.gates}
-    assert publish.changed(copied) == {}
+    assert placing.changed(copied) == {}

@@ -6,7 +6,7 @@ import pytest
 from report_records import IMAGE, VIDEO, full, latencies, minimal, peers
 
 from pipersr_build import files
-from pipersr_build.commands import publish
+from pipersr_build.commands import placing
 from pipersr_build.evidence import Evidence
 from pipersr_build.report.figures_view import figures_of
 from pipersr_build.report.gate_matrix import gate_matrix
@@ -164,5 +164,5 @@ def test_activations_of_a_package_that_is_kept_are_kept_too(tmp_path):
         stage = tmp_path / f"stage-{weights[0]}"
         stage.mkdir()
         new = before.model_copy(update={**nothing, "weights_sha256": weights})
-        found = publish.carry_over(publish.Place(tmp_path, stage, before), new)
+        found = placing.carry_over(placing.Place(tmp_path, stage, before), new)
         assert found.activations == expected
