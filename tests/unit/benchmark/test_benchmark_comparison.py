@@ -107,7 +107,7 @@ def _check_documents(record, path, monkeypatch):
     monkeypatch.setattr(comparison_record, "SHIPPED", path)
     text = documents.render("<!-- record: comparison -->\nold\n<!-- end -->")
     assert comparison_record.table(record) in text
-    assert "(family.svg)" in text
+    assert "(../family.svg)" in text
     assert documents.comparison_plot().startswith("<svg")
 
 
