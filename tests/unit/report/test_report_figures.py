@@ -154,7 +154,8 @@ def test_gates_at_a_glance_have_a_place_each():
 
 def test_gates_of_many_packages_have_a_row_for_each_package():
     gate = full().gates[0]
-    many = [gate.model_copy(update={"subject": str(n), "name": name}) for n in range(9) for name in ("a", "b")]
+    asked = [(str(n), name) for n in range(9) for name in ("a", "b")]
+    many = [gate.model_copy(update={"subject": subject, "name": name}) for subject, name in asked]
     found = gate_matrix(many[:-1])
     assert (found.corner, found.columns) == ("asked of", ("a", "b"))
     assert found.rows[0] == ("0", tuple(many[:2]))
