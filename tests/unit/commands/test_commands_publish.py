@@ -123,7 +123,7 @@ def test_ctrl_c_is_told_as_such(exported, hub, monkeypatch, capsys):
 
 def test_an_upload_that_breaks_off_is_told_and_leaves_no_commit(exported, hub, monkeypatch, capsys):
     monkeypatch.setattr(hub.RequestHandlerClass, "do_PUT", lambda self: self._answer({"error": "full"}, 507))
-    assert main(["publish", str(exported), REPO]) == 2
+    assert main(["publish", str(exported), REPO]) == 3
     assert "the Hub answers with 507" in capsys.readouterr().err
     assert hub.commits == []
 
