@@ -174,7 +174,9 @@ COMMANDS: dict[str, Command] = {
         "bench comparison [NETWORK …] data.folder=PATH evaluation.folder=PATH trains networks alike.\n"
         "bench quantization [NETWORK …] data.folder=PATH evaluation.folder=PATH: what 8 bits cost networks.\n"
         "bench compression evaluation.folder=PATH: what fewer bits cost the packages of a network.\n"
-        "latency holds the predicted latencies against every published figure; it times nothing.",
+        "bench numerics [WEIGHTS …]: what the engine's arithmetic, simulated, costs packages.\n"
+        "bench agreement PACKAGES TRUTH: predicted placement against what Core ML decided.\n"
+        "bench latency: the predicted latencies against every published figure; it times nothing.",
     ),
     "serve": Command(
         "serve [key=value …]",

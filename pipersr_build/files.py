@@ -67,8 +67,11 @@ def write_bytes(target: Path, data: bytes) -> None:
     """Write `data` to `target` at once: beside it first, then renamed over it.
 
     Raises:
-        InputError: the folder cannot be written to or the disk is full; `target` is as it was.
+        InputError: a folder is called so, the folder cannot be written to or the disk is full; `target` is as
+            it was.
     """
+    if target.is_dir():
+        raise InputError("a folder stands where the file is to be", where=target, fix="give a file's name")
     with write_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")

@@ -15,7 +15,7 @@ from pipersr_build.progress import say
 
 PACKAGES, TOOLKIT = "packages", "toolkit"
 SUITES = ("startup", "export", "training", "step", "sampling")
-ON_REQUEST = ("gpu", "interpreter", "pipeline")  # need a GPU, the extra `bench`, an idle machine
+ON_REQUEST = ("gpu", "interpreter", "pipeline")  # need a GPU, the extra `onnx`, an idle machine
 
 
 def main(words: list[str]) -> int:

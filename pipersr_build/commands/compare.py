@@ -32,7 +32,7 @@ def main(words: list[str]) -> int:
     if arguments.names_group(overrides, "model"):
         fix = "name networks; settings of one network are compared with: pipersr-build estimate --multirun"
         raise InputError("compare takes no model settings", where="command line", fix=fix)
-    config = load([_in_full(word) for word in overrides])
+    config = load([arguments.in_full(word, SHORT) for word in overrides])
     folder = files.make_folder(Path(config.compare.out)) if config.compare.out else None
     command = command_line("compare", words)
     if len(paths) == 2 and all(map(is_export, paths)):
@@ -40,12 +40,6 @@ def main(words: list[str]) -> int:
     else:
         _networks(paths, config, folder, command)
     return 0
-
-
-def _in_full(word: str) -> str:
-    """`chip=m4` for `placement.chip=m4`, and the other short name."""
-    key, sign, value = word.partition("=")
-    return f"{SHORT.get(key, key)}{sign}{value}"
 
 
 def _exports(found: Changes, folder: Path | None) -> None:

@@ -100,7 +100,7 @@ def _figures(found: Evidence) -> dict[str, Any]:
         group = best.group
         shown[f"quality, {group.dataset}, {group.protocol}, dB"] = best.ours.mean_psnr
         shown[f"above bicubic, {group.dataset}, {group.protocol}, dB"] = best.gain
-    shown["packages"] = len(found.packages)
+    shown["packages"] = len({package.file for package in found.packages})
     shown |= {f"operations, {p.kind} package": sum(p.census.values()) for p in first}
     shown |= {f"size, {p.kind} package, bytes": p.bytes for p in first}
     if found.fusion is not None:

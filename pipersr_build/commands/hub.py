@@ -99,7 +99,8 @@ def _meaning(error: BaseException | None, repo: str) -> BuildError | None:
         code = error.response.status_code
         what, fix = _REFUSALS.get(code, (f"the Hub answers with {code}", "try again later"))
         said = f" ({error.server_message})" if error.server_message else ""
-        return InputError(f"{what}{said}", where=repo, fix=fix)
+        kind = MachineError if code >= 500 else InputError  # its fault, not what was asked
+        return kind(f"{what}{said}", where=repo, fix=fix)
     if isinstance(error, (transport, OfflineModeIsEnabled)):
         fix = "check the network, and HF_ENDPOINT if it is set; nothing was changed there"
         return MachineError(f"the Hub cannot be reached ({error})", where=repo, fix=fix)

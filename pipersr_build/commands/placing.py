@@ -101,6 +101,14 @@ def foreign(where: Place) -> set[str]:
     return {entry.name for entry in where.target.iterdir()} - known
 
 
+def unproved(folder: Path, record: Evidence) -> list[str]:
+    """The packages, files and weights of an export that are not those of its evidence, or are missing."""
+    stated = {one.file: one.sha256 for one in record.exported}
+    if record.weights_sha256:
+        stated[WEIGHTS] = record.weights_sha256
+    return [name for name, sha256 in stated.items() if not _unchanged(folder / name, sha256)]
+
+
 def _unchanged(package: Path, sha256: str) -> bool:
     return package.exists() and files.sha256(package) == sha256
 

@@ -51,23 +51,26 @@ def check(folder: Path) -> Evidence:
     """See that an export is whole, as it was made, and passed its gates.
 
     Raises:
-        InputError: it is no export, has no card or no sums, or a file is not as the sums say.
+        InputError: it is no export, has no card or no sums, or a file is not as the sums or the evidence say.
         BuildError: a gate failed.
     """
     record = evidence.load(folder / placing.EVIDENCE)
+    if record.failed:
+        failed = record.failed[0]
+        raise BuildError(f"a gate failed: {failed.name}, {failed.subject}", where=folder / placing.EVIDENCE)
     for name in (placing.CARD, placing.SUMS):
         if not (folder / name).is_file():
             fix = f"write it with: pipersr-build report {folder}"
             raise InputError(f"the export has no {name}", where=folder, fix=fix)
-    if record.failed:
-        failed = record.failed[0]
-        raise BuildError(f"a gate failed: {failed.name}, {failed.subject}", where=folder / placing.EVIDENCE)
     differing = placing.changed(folder) | placing.unlisted(folder)
     for name, how in differing.items():
         what = f"{len(differing)} file(s) are not as {placing.SUMS} says: {name} {how}"
         raise InputError(what, where=folder, fix="export again, or put the files back")
     if not record.packages:
         raise InputError("the export has no package", where=folder, fix="export one")
+    for name in placing.unproved(folder, record):  # `report` writes the sums anew
+        what = f"{name} is not what the gates of {placing.EVIDENCE} were asked of"
+        raise InputError(what, where=folder, fix="export again, or put the file back")
     return record
 
 

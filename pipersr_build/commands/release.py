@@ -109,8 +109,11 @@ def check(folder: Path) -> int:
 
 def _check_named(paths: list[Path], overrides: list[str]) -> int:
     """Check the folder that is given, or the one that the settings, or none, name."""
-    if len(paths) > 1 or (paths and overrides):
+    if len(paths) > 1:
         raise InputError("more than one release is given", where="command line", fix="check them one by one")
+    if paths and overrides:
+        what = f"{overrides[0]!r}: a release is checked with the settings that it holds"
+        raise InputError(what, where="command line", fix="leave it out")
     config = load(overrides)
     name = config.name if arguments.names_group(overrides, "name") else EXPORT
     return check(paths[0] if paths else Path(config.exports) / name)

@@ -38,7 +38,7 @@ def asked(words: list[str]) -> tuple[list[str], bool]:
     others = [word for word in words if word not in (*WORDS, "check=false")]
     if not any(word in WORDS for word in words):
         return others, False
-    folders = [path for path in arguments.split(others)[0] if (path / placing.EVIDENCE).is_file()]
+    folders = arguments.split(others)[0]
     if len(folders) > 1:
         raise InputError("more than one export is given", where="command line", fix="check them one by one")
     settings = [setting for folder in folders for setting in _settings(folder)]

@@ -56,11 +56,6 @@ class Constant:
     blob: BlobFile | None = None
     offset: int = 0
 
-    @property
-    def in_weight_file(self) -> bool:
-        """Whether the value lies in the weight file rather than in the program."""
-        return self.blob is not None
-
     def numpy(self) -> np.ndarray:
         """The value as an array of its declared shape (rank 0 for scalars); strings as object arrays.
 

@@ -38,6 +38,8 @@ def _facts(report: PackageReport) -> Table:
         **report.stated,
     }
     table = Table(show_header=False, box=None, pad_edge=False)
+    for _ in range(2):
+        table.add_column(overflow="fold")  # hashes are of no use with their ends cut off
     for key, value in rows.items():
         table.add_row(printable(key, "dim"), printable(value or "not stated"))
     return table

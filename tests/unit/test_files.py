@@ -19,6 +19,15 @@ def test_bytes_are_written_whole_and_leave_nothing_beside_them(tmp_path):
     assert leftovers(tmp_path / "a") == ["file"]
 
 
+@pytest.mark.parametrize("name", ["", "folder"])
+def test_a_folder_in_the_way_of_a_file_is_named(tmp_path, monkeypatch, name):
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="a folder stands where the file is to be"):
+        files.write_bytes(Path(name), b"new")
+    assert leftovers(tmp_path) == ["folder"]
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
 def test_a_refused_write_leaves_the_old_file_and_says_why(tmp_path, monkeypatch, number):
     target = tmp_path / "file"

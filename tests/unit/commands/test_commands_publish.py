@@ -123,7 +123,7 @@ def test_ctrl_c_is_told_as_such(exported, hub, monkeypatch, capsys):
 
 def test_an_upload_that_breaks_off_is_told_and_leaves_no_commit(exported, hub, monkeypatch, capsys):
     monkeypatch.setattr(hub.RequestHandlerClass, "do_PUT", lambda self: self._answer({"error": "full"}, 507))
-    assert main(["publish", str(exported), REPO]) == 2
+    assert main(["publish", str(exported), REPO]) == 3
     assert "the Hub answers with 507" in capsys.readouterr().err
     assert hub.commits == []
 
@@ -148,10 +148,22 @@ def failing(folder):
     placing.write_sums(folder)
 
 
+def replaced(name):
+    """Another file in place of one that the evidence speaks of, with sums that were written after it."""
+
+    def spoil(folder):
+        (folder / name).write_bytes(b"another")
+        assert main(["report", str(folder)]) == 0
+
+    return spoil
+
+
 @pytest.mark.parametrize(
     ("spoil", "code", "said"),
     [
         (failing, 1, "a gate failed"),
+        (replaced("video_24x16.mlpackage/Manifest.json"), 2, "video_24x16.mlpackage is not what the gates"),
+        (replaced(placing.WEIGHTS), 2, "weights.safetensors is not what the gates"),
         (lambda folder: (folder / placing.CARD).unlink(), 2, "no MODEL_CARD.md"),
         (lambda folder: (folder / placing.SUMS).unlink(), 2, "no SHA256SUMS"),
         (lambda folder: (folder / placing.REPORT).write_text("x"), 2, "report.html was changed"),

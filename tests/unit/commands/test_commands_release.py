@@ -225,3 +225,11 @@ def test_the_methods_are_those_asked_for():
 def test_without_a_release_there_is_nothing_to_check(tmp_path, capsys):
     assert main(["release", "--check", str(tmp_path)]) == 2
     assert "no release is there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "said"), [("target=macos14", "settings that it holds"), ("other", "more than one release")]
+)
+def test_a_release_is_checked_alone_and_as_it_was_made(tmp_path, more, said, capsys):
+    assert main(["release", "--check", str(tmp_path), more]) == 2
+    assert said in capsys.readouterr().err

@@ -86,6 +86,11 @@ def test_without_an_export_there_is_nothing_to_compare_with(tiny, tmp_path, caps
     assert "no evidence file" in capsys.readouterr().err
 
 
+def test_a_folder_that_is_no_export_is_named(tmp_path, capsys):
+    assert main(["export", "--check", str(tmp_path)]) == 2
+    assert "no evidence file" in capsys.readouterr().err
+
+
 def test_a_file_that_is_gone_or_changed_is_told_by_the_sums(tmp_path):
     for name in ("a", "b", "c"):
         (tmp_path / name).write_text(name)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pipersr_build import files
 from pipersr_build.cli import main
 from pipersr_build.commands.inspect import parse
 from pipersr_build.errors import InputError
@@ -100,6 +101,12 @@ def test_the_terminal_shows_what_the_record_holds(tiny, capsys, monkeypatch):
     assert "R, G, B in [0, 1]" in shown
     assert "partial sums at most, of any input" in shown
     assert "pixel_shuffle" in shown
+
+
+def test_a_narrow_terminal_cuts_no_hash_off(tiny, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["inspect", str(tiny.video), "pictures=none"]) == 0
+    assert files.sha256(tiny.video) in "".join(capsys.readouterr().out.split())
 
 
 def test_json_goes_to_a_file_and_the_terminal_is_told_as_well(tiny, tmp_path, capsys):

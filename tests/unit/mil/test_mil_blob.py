@@ -27,7 +27,6 @@ def test_a_record_is_read_in_its_type(tmp_path):
     assert file.check(64, "fp16", 4) == (128, 8)
     constant = Constant(TensorType("fp16", (2, 2)), blob=file, offset=64)
     assert constant.numpy().tolist() == [[1, -2], [0.5, 3]]
-    assert constant.in_weight_file
 
 
 @pytest.mark.parametrize(

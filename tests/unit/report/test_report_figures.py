@@ -145,13 +145,23 @@ def test_published_networks_are_hollow_and_protocols_named():
 
 def test_gates_at_a_glance_have_a_place_each():
     found = gate_matrix(full().gates)
-    assert found.subjects == ("network", IMAGE, VIDEO)
+    assert (found.corner, found.columns) == ("gate", ("network", IMAGE, VIDEO))
     shown = [gate for _, row in found.rows for gate in row if gate is not None]
     assert sorted(shown, key=str) == sorted(full().gates, key=str)
     assert gate_matrix([]) is None
     assert gate_matrix([*full().gates, full().gates[0]]) is None
-    wide = [full().gates[0].model_copy(update={"subject": str(n)}) for n in range(9)]
-    assert gate_matrix(wide) is None
+
+
+def test_gates_of_many_packages_have_a_row_for_each_package():
+    gate = full().gates[0]
+    asked = [(str(n), name) for n in range(9) for name in ("a", "b")]
+    many = [gate.model_copy(update={"subject": subject, "name": name}) for subject, name in asked]
+    found = gate_matrix(many[:-1])
+    assert (found.corner, found.columns) == ("asked of", ("a", "b"))
+    assert found.rows[0] == ("0", tuple(many[:2]))
+    assert found.rows[8] == ("8", (many[16], None))
+    names = [gate.model_copy(update={"subject": str(n), "name": str(n)}) for n in range(13)]
+    assert gate_matrix(names) is None
 
 
 def test_activations_of_a_package_that_is_kept_are_kept_too(tmp_path):
