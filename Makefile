@@ -53,7 +53,7 @@ coverage: setup
 	$(BIN)/python -m pipersr_build.report.documents
 
 # What a user installs, without the tools of development; TESTS chooses some of the tests.
-USED  := logs,notebooks,onnx,publish,serve,tests
+USED  := logs,notebooks,publish,serve,tests
 TESTS ?= tests/unit tests/contract
 test-floor: .venv-floor/.ready
 	OMP_NUM_THREADS=1 .venv-floor/bin/python $(PYTEST) $(TESTS)
@@ -69,7 +69,7 @@ test-newest: .venv-newest/.ready
 
 .venv-newest/.ready: pyproject.toml
 	$(PYTHON) -m venv .venv-newest
-	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade -e '.[$(USED),coreai]'
+	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade -e '.[$(USED),onnx,coreai]'
 	.venv-newest/bin/python -m pip install --quiet --disable-pip-version-check --no-deps einops spandrel==0.4.2
 	@touch $@
 

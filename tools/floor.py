@@ -12,7 +12,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = ("logs", "notebooks", "onnx", "publish", "serve")
+EXTRAS = ("logs", "notebooks", "publish", "serve")
 
 
 def floor() -> list[str]:

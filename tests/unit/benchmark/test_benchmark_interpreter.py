@@ -35,6 +35,7 @@ def test_the_frame_is_a_photograph_that_fp16_holds():
 
 
 def test_what_is_missing_is_named(monkeypatch):
+    pytest.importorskip("onnxruntime")
     monkeypatch.setitem(formats.NEEDS, "onnx", ("onnx", "no_such_library"))
     with pytest.raises(MachineError, match="not installed: no_such_library") as caught:
         interpreter.measure()

@@ -31,6 +31,7 @@ def test_what_is_missing_is_found_before_anything_is_made(name, monkeypatch, tmp
 
 
 def test_doctor_says_which_formats_can_be_written(monkeypatch, capsys):
+    pytest.importorskip("onnxruntime")
     monkeypatch.setitem(formats.NEEDS, "coreai", ("no_such_library",))
     monkeypatch.setenv("COLUMNS", "200")
     assert cli.main(["doctor"]) == 0

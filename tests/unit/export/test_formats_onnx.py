@@ -1,7 +1,6 @@
 """ONNX files: their bytes, their sizes, and that they compute what PyTorch does."""
 
 import numpy as np
-import onnxruntime
 import pytest
 import torch
 from formats_networks import ABOUT, Halved, built, facts, random, writer
@@ -16,6 +15,9 @@ from pipersr_build.models.pipersr import PiperSRConfig
 from pipersr_build.models.quicksrnet import QuickSRNetConfig
 from pipersr_build.validation.onnx_file import open_onnx
 from tests.conftest import ROOT
+
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
 
 WANTED = [Contract("image", "16", 16, 16), Contract("video", "v", 12, 20)]
 PICTURES = [("a", np.random.default_rng(1).integers(0, 256, (40, 50, 3), dtype=np.uint8))]
