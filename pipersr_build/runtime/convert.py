@@ -1,8 +1,8 @@
 """Frames between 8-bit RGB, as decoders and encoders hold them, and the tensors of a network.
 
-Both directions write into an array that the caller keeps and work in bands of pixels that fit the processor's
-cache, so that no memory of a frame's size is allocated. Every step releases the interpreter's lock, so other
-threads go on meanwhile.
+Both directions write into an array that the caller keeps and work in bands of pixels that a processor's
+caches hold, so that no memory of a frame's size is allocated. Every step releases the interpreter's lock, so
+other threads go on meanwhile.
 
 The samples of a tensor are 0 to 1. Coming out they are clamped, and rounded to the nearest of 256 levels, as
 the MIL interpreter rounds images: halves to the even one (of fp16 only 0.5 is a half: it becomes 128), NaN
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-PIXELS = 76_800  # of a band: 60 rows of 1280; its scratch has 18 bytes a pixel: 1.4 MB, about an L2 cache
+PIXELS = 153_600  # of a band: 120 rows of 1280, 18 bytes of scratch a pixel; smaller ones cost more in calls
 # The bits of 0, 1 and infinity; of their type, because a clip with Python's integers takes a tenth longer
 _HALF = tuple(np.array([0, 1, np.inf], np.float16).view(np.int16))
 _SINGLE = tuple(np.array([0, 1, np.inf], np.float32).view(np.int32))
