@@ -237,6 +237,7 @@ def _where(made: Provenance) -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "bench": partial(bench_table, "bench"),
     "interpreter": partial(bench_table, "interpreter"),
+    "interpreter_avx512": partial(bench_table, "interpreter_avx512"),
     "step": partial(bench_table, "step"),
     "packages": packages_table,
     "pipeline": partial(bench_table, "pipeline"),
