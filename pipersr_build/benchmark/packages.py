@@ -20,8 +20,8 @@ from pipersr_build.benchmark import loading
 from pipersr_build.benchmark.packages_record import Load, NotMeasured, Packages, Row, Times
 from pipersr_build.commands.upscalers import Upscalers
 from pipersr_build.config import Config
-from pipersr_build.config_bench import BenchConfig
-from pipersr_build.config_upscale import UpscaleConfig
+from pipersr_build.config.bench import BenchConfig
+from pipersr_build.config.upscale import UpscaleConfig
 from pipersr_build.export.sizes import parse_size, parse_sizes
 from pipersr_build.mil.package import Interface, open_package
 from pipersr_build.progress import Bar, bar, say

@@ -3,7 +3,8 @@
 from omegaconf import OmegaConf
 
 from pipersr_build.commands import arguments
-from pipersr_build.config import conf_dir, load
+from pipersr_build.config import load
+from pipersr_build.shipped import conf_dir
 
 
 def main(words: list[str]) -> int:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipersr_build.config_publish import PublishConfig
+from pipersr_build.config.publish import PublishConfig
 from pipersr_build.errors import BuildError, InputError, MachineError
 
 if TYPE_CHECKING:

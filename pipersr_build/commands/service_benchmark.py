@@ -12,7 +12,7 @@ from typing import Any
 from pipersr_build import machine
 from pipersr_build.benchmark.packages import Task, tasks
 from pipersr_build.commands.upscalers import Upscalers
-from pipersr_build.config_bench import BenchConfig
+from pipersr_build.config.bench import BenchConfig
 from pipersr_build.errors import InterruptedRunError
 from pipersr_build.export.sizes import parse_sizes
 from pipersr_build.service.engine import Step, Told

@@ -31,9 +31,10 @@ from rich.table import Table
 
 from pipersr_build import evidence, files
 from pipersr_build.commands import arguments
-from pipersr_build.config import Config, conf_dir, load
+from pipersr_build.config import Config, load
 from pipersr_build.errors import InputError
 from pipersr_build.progress import say
+from pipersr_build.shipped import conf_dir
 from pipersr_build.training.folder import same_settings
 from pipersr_build.training.names import WEIGHTS
 from pipersr_build.training.processes import started_processes

@@ -10,7 +10,7 @@ from pipersr_build.commands import arguments
 from pipersr_build.commands.upscale_inputs import Job, jobs
 from pipersr_build.commands.upscalers import Upscalers
 from pipersr_build.config import Config, load
-from pipersr_build.config_upscale import passes_of
+from pipersr_build.config.upscale import passes_of
 from pipersr_build.errors import InputError, MachineError
 from pipersr_build.progress import bar, say
 from pipersr_build.runtime import pictures

@@ -9,7 +9,7 @@ from typing import Literal
 
 from PIL import Image, UnidentifiedImageError
 
-from pipersr_build.config_upscale import UpscaleConfig
+from pipersr_build.config.upscale import UpscaleConfig
 from pipersr_build.data.images import FORMATS, list_images
 from pipersr_build.errors import InputError
 from pipersr_build.progress import say

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from pipersr_build.commands import packages
 from pipersr_build.commands.reference_packages import reference_packages
-from pipersr_build.config_upscale import UpscaleConfig
+from pipersr_build.config.upscale import UpscaleConfig
 from pipersr_build.errors import InputError
 from pipersr_build.export.compression.methods import METHOD_KEY
 from pipersr_build.export.sizes import NAMED

@@ -16,19 +16,21 @@ from typing import Any, cast, get_type_hints
 
 from omegaconf import OmegaConf
 
-from pipersr_build import cli, config, config_checks, files, models
-from pipersr_build.config_upscale import FORMATS
+from pipersr_build import cli, files, models
+from pipersr_build.config import Config, checks, training_checks
+from pipersr_build.config.upscale import FORMATS
 from pipersr_build.export.compression.methods import METHODS
 from pipersr_build.export.targets import TARGETS
 from pipersr_build.runtime.backends import CHOICES as BACKENDS
 from pipersr_build.runtime.backends import COMPUTE_UNITS
+from pipersr_build.shipped import conf_dir
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    **{f"training.{key}": values for key, values in config_checks.CHOICES.items()},
-    "training.logs": config_checks.LOGS,
-    "data.corpus": config_checks.CORPORA,
-    "data.lr": config_checks.LR_MADE,
-    "evaluation.protocol": (*config_checks.PROTOCOLS, config_checks.ALL_PROTOCOLS),
+    **{f"training.{key}": values for key, values in training_checks.CHOICES.items()},
+    "training.logs": training_checks.LOGS,
+    "data.corpus": checks.CORPORA,
+    "data.lr": checks.LR_MADE,
+    "evaluation.protocol": (*checks.PROTOCOLS, checks.ALL_PROTOCOLS),
     "export.compress": tuple(METHODS),
     "target.deployment": TARGETS,
     "upscale.format": FORMATS,
@@ -68,9 +70,9 @@ def settings_page() -> str:
         "Every command takes these as `key=value`; `pipersr-build config key=value …` prints what they make."
         " Groups of values (`data=div2k`, `target=macos15`, `experiment=debug`) are files in `conf/`."
     )
-    own = [each for each in settings(config.Config) if "." not in each.key and each.key != "model"]
+    own = [each for each in settings(Config) if "." not in each.key and each.key != "model"]
     parts = ["# Settings", "", intro, "", "## The whole", "", *_table(own)]
-    for field, schema in _groups(config.Config):
+    for field, schema in _groups(Config):
         found = list(settings(schema, f"{field.name}."))
         parts += [
             "",
@@ -93,7 +95,7 @@ def networks_page() -> str:
     )
     head = ["| `model=` | network | parameters | scale | looks around it, LR pixels | sizes |",
             "|---|---|---:|---:|---:|---|"]  # fmt: skip
-    folder = config.conf_dir() / "model"
+    folder = conf_dir() / "model"
     names = sorted(file.stem for file in folder.glob("*.yaml"))
     parts = ["# Networks", "", intro, "", *head, *(_network(name, folder) for name in names)]
     for name, family in models.FAMILIES.items():
@@ -155,7 +157,7 @@ def _groups(schema: type[Any]) -> Iterator[tuple[Field[Any], type[Any]]]:
 
 
 def _choices_of(group: str) -> list[str]:
-    names = sorted(file.stem for file in (config.conf_dir() / group).glob("*.yaml"))
+    names = sorted(file.stem for file in (conf_dir() / group).glob("*.yaml"))
     return ["", f"`{group}=` {', '.join(f'`{name}`' for name in names)}"] if names else []
 
 

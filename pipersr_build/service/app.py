@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse
 from starlette.exceptions import HTTPException
 
 from pipersr_build import __version__
-from pipersr_build.config_serve import ServeConfig
+from pipersr_build.config.serve import ServeConfig
 from pipersr_build.errors import BuildError
 from pipersr_build.service import pictures, stream, videos
 from pipersr_build.service.engine import Engine

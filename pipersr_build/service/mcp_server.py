@@ -18,7 +18,7 @@ from mcp_types import ImageContent, TextContent
 from pydantic import Field
 
 from pipersr_build import __version__, files
-from pipersr_build.config_serve import ServeConfig
+from pipersr_build.config.serve import ServeConfig
 from pipersr_build.errors import BuildError
 from pipersr_build.service import lanes
 from pipersr_build.service.engine import Engine, Step, Told

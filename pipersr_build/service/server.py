@@ -7,7 +7,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from pipersr_build.config_serve import ServeConfig, address
+from pipersr_build.config.serve import ServeConfig, address
 from pipersr_build.errors import InputError
 from pipersr_build.service.connections import connections
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 
-from pipersr_build.config_serve import ServeConfig
+from pipersr_build.config.serve import ServeConfig
 from pipersr_build.service.engine import Engine
 from pipersr_build.service.jobs import Jobs
 from pipersr_build.service.lanes import Lane

@@ -51,6 +51,6 @@ def test_help_and_the_main_job_at_debug_size(installed, tmp_path):
 
 def test_the_configuration_is_the_wheels_own(installed, tmp_path):
     python = installed.with_name("python")
-    code = "from pipersr_build.config import conf_dir; print(conf_dir())"
+    code = "from pipersr_build.shipped import conf_dir; print(conf_dir())"
     found = run(python, "-c", code, cwd=tmp_path).stdout.strip()
     assert found.endswith("site-packages/pipersr_build/conf")

@@ -7,7 +7,7 @@ import pytest
 from pipersr_build import evidence, files
 from pipersr_build.commands import export, placing, publish, release_parts, reproduce
 from pipersr_build.commands.upscalers import EXPORT, Upscalers
-from pipersr_build.config_upscale import UpscaleConfig
+from pipersr_build.config.upscale import UpscaleConfig
 from pipersr_build.export import metadata
 from pipersr_build.export.build import contracts
 from pipersr_build.mil.package import open_package

@@ -11,7 +11,7 @@ from pipersr_build import cli
 from pipersr_build.commands import upscale, upscale_inputs, upscalers
 from pipersr_build.commands.upscalers import Upscalers
 from pipersr_build.config import load
-from pipersr_build.config_upscale import UpscaleConfig, passes_of
+from pipersr_build.config.upscale import UpscaleConfig, passes_of
 from pipersr_build.errors import InputError
 from pipersr_build.runtime.pictures import read_picture
 from pipersr_build.runtime.upscaler import Upscaler

@@ -4,6 +4,7 @@ import pytest
 
 from pipersr_build import cli, config, models
 from pipersr_build.report import reference
+from pipersr_build.shipped import conf_dir
 
 
 @dataclass
@@ -51,7 +52,7 @@ def test_the_pages_have_every_command_key_and_network(tmp_path):
     assert all(
         f"| `{each.key}` |" in settings or each.key == "model" for each in reference.settings(config.Config)
     )
-    assert all(f"| `{file.stem}` |" in networks for file in (config.conf_dir() / "model").glob("*.yaml"))
+    assert all(f"| `{file.stem}` |" in networks for file in (conf_dir() / "model").glob("*.yaml"))
     assert all(f"## {family}\n" in networks for family in models.FAMILIES)
     row = next(line for line in networks.splitlines() if line.startswith("| `pipersr_2x` |"))
     assert "| 453,388 | 2 | 14 | any |" in row

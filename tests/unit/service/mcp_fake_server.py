@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from pipersr_build.config_serve import ServeConfig
+from pipersr_build.config.serve import ServeConfig
 from pipersr_build.service.mcp_server import make_mcp_server
 from tests.unit.service.service_fakes import Repeater
 

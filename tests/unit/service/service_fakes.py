@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipersr_build.config_serve import ServeConfig
+from pipersr_build.config.serve import ServeConfig
 from pipersr_build.errors import InputError
 from pipersr_build.service.app import create_app
 from pipersr_build.service.engine import Step, VideoDone

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from pipersr_build.config_serve import ServeConfig, check_serve
+from pipersr_build.config.serve import ServeConfig, check_serve
 from pipersr_build.errors import InputError
 from pipersr_build.service import app, server
 from tests.conftest import ROOT

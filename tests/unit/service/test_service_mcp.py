@@ -16,7 +16,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from PIL import Image
 
-from pipersr_build.config_serve import ServeConfig
+from pipersr_build.config.serve import ServeConfig
 from pipersr_build.service.engine import VideoDone
 from pipersr_build.service.mcp_server import make_mcp_server
 from tests.conftest import ROOT

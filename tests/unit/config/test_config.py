@@ -3,10 +3,11 @@ import pytest
 from pipersr_build import config
 from pipersr_build.errors import InputError
 from pipersr_build.models.pipersr import PiperSRConfig
+from pipersr_build.shipped import conf_dir
 
 
 def choices(group):
-    return sorted(file.stem for file in (config.conf_dir() / group).glob("*.yaml"))
+    return sorted(file.stem for file in (conf_dir() / group).glob("*.yaml"))
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,8 @@ import ipaddress
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
-from pipersr_build.errors import InputError
+from pipersr_build.config.refused import refused
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 
@@ -40,19 +39,19 @@ def check_serve(serve: ServeConfig) -> None:
     """
     address(serve.host)
     if not 0 <= serve.port <= 65535:
-        raise _bad("port", serve.port, "give a number from 0 to 65535")
+        raise refused("serve.port", serve.port, "give a number from 0 to 65535")
     for name in serve.hosts:
         if not isinstance(name, str) or not _HOST.fullmatch(name):
-            raise _bad("hosts", serve.hosts, "give names without port, for example [studio.local]")
+            raise refused("serve.hosts", serve.hosts, "give names without port, for example [studio.local]")
     for key in ("image_side", "video_side", "image_mib", "video_mib"):
         if not 1 <= getattr(serve, key) <= 65536:
-            raise _bad(key, getattr(serve, key), "give a number from 1 to 65536")
+            raise refused(f"serve.{key}", getattr(serve, key), "give a number from 1 to 65536")
     if serve.queue < 0:
-        raise _bad("queue", serve.queue, "it must be at least 0")
+        raise refused("serve.queue", serve.queue, "it must be at least 0")
     for key in ("image", "video", "upload", "idle", "result"):
         seconds = getattr(serve, f"{key}_seconds")
         if not 0 < seconds < math.inf:
-            raise _bad(f"{key}_seconds", seconds, "give seconds, more than 0")
+            raise refused(f"serve.{key}_seconds", seconds, "give seconds, more than 0")
 
 
 def address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
@@ -64,8 +63,6 @@ def address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     try:
         return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     except ValueError:
-        raise _bad("host", host, "give an address such as 127.0.0.1 or 0.0.0.0, or localhost") from None
-
-
-def _bad(key: str, value: Any, why: str) -> InputError:
-    return InputError(f"serve.{key} is {value!r}", where=f"configuration key serve.{key}", fix=why)
+        raise refused(
+            "serve.host", host, "give an address such as 127.0.0.1 or 0.0.0.0, or localhost"
+        ) from None

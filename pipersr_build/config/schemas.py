@@ -1,32 +1,12 @@
-"""The configuration: typed schemas, and composition from `conf/` with overrides; checks: `config_checks`.
+"""The settings and their defaults, as typed schemas; `conf/` holds only what differs from the defaults."""
 
-Defaults live here; the YAML files hold only what makes a variant differ from them.
-"""
-
-import shlex
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from functools import cache, lru_cache
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
-from pipersr_build import models
-from pipersr_build.config_bench import BenchConfig
-from pipersr_build.config_checks import CHOICES as CHOICES
-from pipersr_build.config_checks import CORPORA as CORPORA
-from pipersr_build.config_checks import check as check
-from pipersr_build.config_checks import evaluation_folders as evaluation_folders
-from pipersr_build.config_publish import PublishConfig
-from pipersr_build.config_serve import ServeConfig
-from pipersr_build.config_upscale import UpscaleConfig
-from pipersr_build.errors import InputError
-from pipersr_build.shipped import conf_dir as conf_dir
+from pipersr_build.config.bench import BenchConfig
+from pipersr_build.config.publish import PublishConfig
+from pipersr_build.config.serve import ServeConfig
+from pipersr_build.config.upscale import UpscaleConfig
 
 
 @dataclass
@@ -203,81 +183,3 @@ class Config:
     serve: ServeConfig = field(default_factory=ServeConfig)
     bench: BenchConfig = field(default_factory=BenchConfig)
     publish: PublishConfig = field(default_factory=PublishConfig)
-
-
-def load(overrides: Sequence[str] = ()) -> Config:
-    """Compose the configuration with Hydra overrides and check it.
-
-    Raises:
-        InputError: an unknown key or group, a value of the wrong type, or one that makes no sense.
-    """
-    for override in overrides:
-        if override.startswith(("+", "~")):
-            raise InputError(f"{override!r} would add or delete a key", where="configuration", fix=_HELP)
-    try:
-        config = OmegaConf.to_object(_composed(conf_dir(), tuple(overrides)))
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        raise InputError(_first_lines(error), where="configuration", fix=_HELP) from error
-    assert isinstance(config, Config)
-    check(config)
-    return config
-
-
-@cache
-def _store_schemas() -> None:
-    """Tell Hydra what the values' types are."""
-    store = ConfigStore.instance()
-    store.store(name="schema", node=Config)
-    for name, family in models.FAMILIES.items():
-        store.store(group="model", name=f"{name}_schema", node=family.config)
-
-
-@lru_cache(maxsize=256)  # composing takes 0.1 s, and sweeps and tests ask for the same again
-def _composed(folder: Path, overrides: tuple[str, ...]) -> DictConfig:
-    _store_schemas()
-    with initialize_config_dir(str(folder), version_base="1.3"):
-        return compose("config", list(overrides))
-
-
-_HELP = "see the keys with: pipersr-build config"
-
-
-_NOISE = ("full_key", "object_type", "reference_type", "set_struct", "Set the env", "Config search path",
-          "provider=", "See https", "To append")  # fmt: skip
-
-
-def _first_lines(error: BaseException) -> str:
-    """Hydra's message, with its cause where that says more, on one line."""
-    parts = [str(error), str(error.__cause__ or "")]
-    lines = [line.strip() for part in parts for line in part.splitlines()]
-    kept = [line for line in lines if line and not line.startswith(_NOISE)]
-    return "; ".join(dict.fromkeys(kept))
-
-
-def plain(config: Config) -> dict[str, Any]:
-    """The configuration as plain data for records, without the folders of this machine."""
-    shown: dict[str, Any] = _without_folders(asdict(config))
-    return shown
-
-
-def _without_folders(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_folders(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_folders(item) for item in value]
-    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
-
-
-def command_line(name: str, words: Sequence[str]) -> str:
-    """What the user typed, for a record: absolute paths are shortened to their last part."""
-    shown = (word.rpartition("=") for word in words)
-    return shlex.join(
-        ["pipersr-build", *name.split(), *(f"{key}{sign}{_last_part(value)}" for key, sign, value in shown)]
-    )
-
-
-def _last_part(value: str) -> str:
-    """A path without its folders if it is absolute; of a list of values, each."""
-    parts = (part.strip() for part in value.strip("[]").split(","))
-    kept = ",".join(Path(part).name if Path(part).is_absolute() else part for part in parts)
-    return f"[{kept}]" if value.startswith("[") else kept

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipersr_build.config.refused import refused
 from pipersr_build.errors import InputError
 from pipersr_build.export.sizes import parse_size, parse_sizes
 from pipersr_build.runtime.backends import COMPUTE_UNITS
@@ -29,21 +30,19 @@ def check_bench(bench: BenchConfig) -> None:
         InputError: naming the key, its value and what is allowed.
     """
     if bench.iterations is not None and bench.iterations < 1:
-        raise _bad("iterations", bench.iterations, "it must be at least 1")
+        raise refused("bench.iterations", bench.iterations, "it must be at least 1")
     if bench.warm_up is not None and bench.warm_up < 0:
-        raise _bad("warm_up", bench.warm_up, "it must be at least 0")
+        raise refused("bench.warm_up", bench.warm_up, "it must be at least 0")
     for key, parse in (("picture", parse_size), ("video", parse_sizes)):
         value = getattr(bench, key)
         try:
             parse(value)
         except InputError as error:
-            raise _bad(key, value, error.fix or error.what) from error
+            raise refused(f"bench.{key}", value, error.fix or error.what) from error
     units = bench.compute_units
     if not isinstance(units, list) or not units or not set(map(str, units)) <= set(COMPUTE_UNITS):
-        raise _bad("compute_units", units, f"give a list of some of {', '.join(COMPUTE_UNITS)}")
+        raise refused("bench.compute_units", units, f"give a list of some of {', '.join(COMPUTE_UNITS)}")
     if not 0 <= bench.tolerance < math.inf:
-        raise _bad("tolerance", bench.tolerance, "give a share from 0 on: 0.15 allows 15 % more time")
-
-
-def _bad(key: str, value: Any, why: str) -> InputError:
-    return InputError(f"bench.{key} is {value!r}", where=f"configuration key bench.{key}", fix=why)
+        raise refused(
+            "bench.tolerance", bench.tolerance, "give a share from 0 on: 0.15 allows 15 % more time"
+        )

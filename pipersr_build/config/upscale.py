@@ -2,9 +2,8 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
-from pipersr_build.errors import InputError
+from pipersr_build.config.refused import refused
 from pipersr_build.runtime.backends import CHOICES, COMPUTE_UNITS
 from pipersr_build.video.options import VideoOptions
 from pipersr_build.video.options import check as check_video
@@ -38,15 +37,16 @@ def check_upscale(upscale: UpscaleConfig) -> None:
     allowed = {"format": FORMATS, "backend": CHOICES, "compute_units": tuple(COMPUTE_UNITS)}
     for key, choices in allowed.items():
         if getattr(upscale, key) not in choices:
-            raise _bad(key, getattr(upscale, key), f"choose from {', '.join(choices)}")
+            raise refused(f"upscale.{key}", getattr(upscale, key), f"choose from {', '.join(choices)}")
     if not 1 <= upscale.passes <= MOST_PASSES:
-        raise _bad("passes", upscale.passes, f"give a number from 1 to {MOST_PASSES}")
+        raise refused("upscale.passes", upscale.passes, f"give a number from 1 to {MOST_PASSES}")
     if upscale.scale is not None and not 1 < upscale.scale < math.inf:
-        raise _bad("scale", upscale.scale, "give what the package makes in one pass or several: 2, 4")
+        why = "give what the package makes in one pass or several: 2, 4"
+        raise refused("upscale.scale", upscale.scale, why)
     if upscale.scale is not None and upscale.passes != 1:
-        raise _bad("scale", upscale.scale, "give it or upscale.passes, not both")
+        raise refused("upscale.scale", upscale.scale, "give it or upscale.passes, not both")
     if not 1 <= upscale.quality <= 100:
-        raise _bad("quality", upscale.quality, "give a number from 1 to 100")
+        raise refused("upscale.quality", upscale.quality, "give a number from 1 to 100")
     check_video(upscale.video)
 
 
@@ -62,8 +62,4 @@ def passes_of(upscale: UpscaleConfig, scale: float) -> int:
         if math.isclose(scale**passes, upscale.scale):
             return passes
     makes = ", ".join(f"{scale**passes:g}" for passes in range(1, MOST_PASSES + 1))
-    raise _bad("scale", upscale.scale, f"the package makes {makes}")
-
-
-def _bad(key: str, value: Any, why: str) -> InputError:
-    return InputError(f"upscale.{key} is {value!r}", where=f"configuration key upscale.{key}", fix=why)
+    raise refused("upscale.scale", upscale.scale, f"the package makes {makes}")

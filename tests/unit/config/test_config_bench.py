@@ -1,7 +1,7 @@
 import pytest
 
 from pipersr_build import config
-from pipersr_build.config_bench import BenchConfig, check_bench
+from pipersr_build.config.bench import BenchConfig, check_bench
 from pipersr_build.errors import InputError
 
 

@@ -2,9 +2,10 @@ import pytest
 
 from pipersr_build import config
 from pipersr_build.errors import InputError
+from pipersr_build.shipped import conf_dir
 
 
-@pytest.mark.parametrize("choice", sorted(file.stem for file in (config.conf_dir() / "data").glob("*.yaml")))
+@pytest.mark.parametrize("choice", sorted(file.stem for file in (conf_dir() / "data").glob("*.yaml")))
 def test_every_shipped_corpus_composes(choice):
     loaded = config.load([f"data={choice}", "data.folder=x"])
     assert loaded.data.corpus == choice
