@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipersr_build.commands.checks import Checked, Pictures
 from pipersr_build.errors import InputError
-from pipersr_build.evidence_figures import Activations
+from pipersr_build.evidence.figures import Activations
 from pipersr_build.inspection.histogram import activations
 from pipersr_build.mil.package import Package, open_package
 from pipersr_build.progress import say

@@ -11,7 +11,7 @@ from pipersr_build.evaluation import record as evaluations
 from pipersr_build.evaluation.protocol import PROTOCOLS
 from pipersr_build.evaluation.published import BICUBIC, best, load_published, other_pictures
 from pipersr_build.evidence import Evidence, Quality
-from pipersr_build.evidence_figures import Peer
+from pipersr_build.evidence.figures import Peer
 from pipersr_build.shipped import shipped
 
 _FOLDER, _RECORD = "weights", "pipersr_2x.quality.json"

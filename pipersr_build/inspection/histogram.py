@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipersr_build.evidence_figures import Activations, Histogram
+from pipersr_build.evidence.figures import Activations, Histogram
 from pipersr_build.inspection.inspect import input_ranges
 from pipersr_build.inspection.pictures import watch, widen
 from pipersr_build.inspection.ranges import Range, convolution_sums

@@ -1,7 +1,7 @@
 """Weights on disk: a safetensors file that says in its metadata which network it belongs to."""
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,10 @@ from torch import Tensor, nn
 from pipersr_build import files, models
 from pipersr_build.errors import InputError
 from pipersr_build.models import quantized
+from pipersr_build.models.loaded import METADATA_KEY as METADATA_KEY
+from pipersr_build.models.loaded import Weights as Weights
 
-METADATA_KEY = "pipersr_build"  # one key: safetensors does not keep the order of several
 FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A network read from disk, in evaluation mode, with what its file says about it."""
-
-    network: nn.Module
-    config: Any
-    name: str
-    path: Path
-    sha256: str
 
 
 def save_weights(path: Path, network: nn.Module, config: Any, name: str) -> None:
@@ -78,7 +68,7 @@ def _check_colours(config: Any, path: Path) -> None:
 
 def _third_party(path: Path) -> Weights | None:
     """Weights that others trained, if these are such."""
-    from pipersr_build.zoo import loader  # it knows this module
+    from pipersr_build.zoo import loader  # only now: few need it
 
     _check_kind(path)
     return loader.load(path) if loader.is_third_party(path) else None

@@ -1,7 +1,7 @@
 """What a report draws of a package beside its placement: graph, traffic, latency on every chip, roofs."""
 
 from pipersr_build.evidence import Latency, Placement
-from pipersr_build.evidence_figures import Node, Roof, Traffic
+from pipersr_build.evidence.figures import Node, Roof, Traffic
 from pipersr_build.mil.graph import Function
 from pipersr_build.mil.package import Package
 from pipersr_build.placement import chips

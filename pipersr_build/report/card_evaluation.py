@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pipersr_build.evaluation.protocol import PROTOCOLS
 from pipersr_build.evidence import Evidence, Gate
-from pipersr_build.evidence_figures import Peer
+from pipersr_build.evidence.figures import Peer
 from pipersr_build.report import facts
 from pipersr_build.report import format as fmt
 from pipersr_build.report.facts import QualityGroup

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from pipersr_build.evidence import Evidence, Latency, PackageRecord
-from pipersr_build.evidence_figures import Histogram, Roof
+from pipersr_build.evidence.figures import Histogram, Roof
 from pipersr_build.report import histogram_chart, latency_chart, roofline_chart
 from pipersr_build.report.graph_view import GraphView, graph_views
 from pipersr_build.report.peers_chart import PeerGroup, peer_groups, peers_chart

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipersr_build.evidence import PlacementVerdict
-from pipersr_build.evidence_figures import Node
+from pipersr_build.evidence.figures import Node
 
 _LONGEST = 120  # operations of a block that is looked for
 

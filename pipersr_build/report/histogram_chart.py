@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from pipersr_build.evidence_figures import Activations, Histogram
+from pipersr_build.evidence.figures import Activations, Histogram
 from pipersr_build.report.charts import Scale
 from pipersr_build.report.placement_facts import percent
 from pipersr_build.report.shapes import box, drawing, segment, text

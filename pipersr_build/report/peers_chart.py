@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipersr_build.evidence_figures import Peer
+from pipersr_build.evidence.figures import Peer
 from pipersr_build.report.charts import Scale, linear_ticks, log_ticks
 from pipersr_build.report.labels import Box, place
 from pipersr_build.report.quality_plot import elided, short

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipersr_build.evidence import Latency, PackageRecord
-from pipersr_build.evidence_figures import Roof, Traffic
+from pipersr_build.evidence.figures import Roof, Traffic
 from pipersr_build.report.charts import Scale, log_ticks
 from pipersr_build.report.labels import Box, place
 from pipersr_build.report.shapes import dot, drawing, segment, text

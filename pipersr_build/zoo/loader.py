@@ -12,8 +12,8 @@ from safetensors import SafetensorError, safe_open
 
 from pipersr_build import files
 from pipersr_build.errors import InputError
+from pipersr_build.models.loaded import METADATA_KEY, Weights
 from pipersr_build.models.third_party import ThirdPartyConfig
-from pipersr_build.models.weights import METADATA_KEY, Weights
 from pipersr_build.zoo import contents
 from pipersr_build.zoo.network import ThirdPartyNetwork
 from pipersr_build.zoo.radius import receptive_radius

@@ -28,7 +28,7 @@ from pipersr_build.evidence import (
     ValidationPoint,
     judge,
 )
-from pipersr_build.evidence_figures import Activations, Histogram, Node, Peer, Roof, Traffic
+from pipersr_build.evidence.figures import Activations, Histogram, Node, Peer, Roof, Traffic
 
 HELD_OUT = ["photos/harbour.webp", "photos/leaves.webp", "photos/market.webp"]
 IMAGE, VIDEO = "image_128.mlpackage", "video_360p.mlpackage"

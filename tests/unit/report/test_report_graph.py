@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_records import full, graph
 
-from pipersr_build.evidence_figures import Node
+from pipersr_build.evidence.figures import Node
 from pipersr_build.report.graph_layout import folded, layout
 from pipersr_build.report.graph_svg import _PATTERNS, MOST_ROWS, graph_svg, swatch
 from pipersr_build.report.graph_view import graph_views

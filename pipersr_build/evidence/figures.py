@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipersr_build.records import Record
+from pipersr_build.evidence.base import Record
 
 
 class Node(Record):
