@@ -2,7 +2,7 @@
 
 import copy
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -60,21 +60,41 @@ def _convolution_batch_norm_pairs(network: nn.Module) -> list[Pair]:
 
 
 def _pairs_of_parts(network: nn.Module, prefix: str = "") -> Iterator[Pair]:
-    """The pairs in the largest parts that can be traced, each part judged by itself."""
-    for name, part in network.named_children():
-        pairs = _traced_pairs(part)
+    """The pairs in the largest parts that can be traced: around the parts that cannot, and inside of those.
+
+    Where a network's own forward cannot be traced either, each part is judged by itself.
+    """
+    parts = {name: (part, _traced_pairs(part)) for name, part in network.named_children()}
+    opaque = {name for name, (_, pairs) in parts.items() if pairs is None}
+    around = _traced_pairs(network, opaque)
+    yield from ((f"{prefix}{first}", f"{prefix}{second}") for first, second in around or ())
+    for name, (part, pairs) in parts.items():
         if pairs is None:
             yield from _pairs_of_parts(part, f"{prefix}{name}.")
-        else:
+        elif around is None:
             yield from ((f"{prefix}{name}.{first}", f"{prefix}{name}.{second}") for first, second in pairs)
 
 
-def _traced_pairs(network: nn.Module) -> list[Pair] | None:
-    """The pairs in the graph of a network's calls; None where there is no such graph."""
+class _Tracer(torch.fx.Tracer):
+    """Takes some children of what it traces as they are, without looking inside."""
+
+    def __init__(self, opaque: Collection[str]) -> None:
+        super().__init__()
+        self._opaque = opaque
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return module_qualified_name in self._opaque or super().is_leaf_module(m, module_qualified_name)
+
+
+def _traced_pairs(network: nn.Module, opaque: Collection[str] = ()) -> list[Pair] | None:
+    """The pairs in the graph of a network's calls; None where there is no such graph.
+
+    What the children called `opaque` do is not looked at.
+    """
     traced = copy.deepcopy(network)  # a forward may keep its stand-in
     try:
         with _Reads() as reads, torch.no_grad():
-            graph = torch.fx.symbolic_trace(traced).graph
+            graph = _Tracer(opaque).trace(traced)
     except Exception:  # whatever a forward does with a stand-in for its input
         return None
     # Weights that a forward reads itself become nodes of the graph, or are computed with while tracing.

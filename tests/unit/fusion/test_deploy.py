@@ -10,7 +10,11 @@ from pipersr_build.fusion.proof import Proof
 from pipersr_build.models.branches import RepConv2d
 from pipersr_build.models.collapsible import Collapsible
 from pipersr_build.models.espcn import ESPCNConfig
+from pipersr_build.models.paragonsr2.branches import Bottleneck, GatedPair
+from pipersr_build.models.paragonsr2.parts import GainedConvolution, ResidualBlock
 from pipersr_build.models.pipersr import PiperSRConfig
+from pipersr_build.models.sesr import LinearBlock
+from pipersr_build.models.span import RepConv3
 
 KINDS = ["repvgg", "ecb"]
 
@@ -144,6 +148,26 @@ def test_any_mixture_is_deployed_and_equal():
     assert not {RepConv2d, Doubled, nn.BatchNorm2d} & set(kinds)
     assert deployed.body[0] is deployed.body[1]
     assert deployed.config == ESPCNConfig()  # which knows neither norms nor branches
+
+
+def every_kind_of_block() -> nn.Sequential:
+    """Blocks of five families in one chain, with a batch norm after each; one cannot be traced."""
+    return nn.Sequential(
+        RepConv2d(3, 8, "ecb"), nn.BatchNorm2d(8), nn.ReLU(),
+        LinearBlock(8, 8, 3, 16, bias=True, residual=True), nn.BatchNorm2d(8, affine=False),
+        RepConv3(8, 8), nn.BatchNorm2d(8), nn.SiLU(),
+        ResidualBlock(8, Bottleneck(8, norm=True), GatedPair(8)), nn.BatchNorm2d(8), nn.ReLU(),
+        GainedConvolution(8, 12, 0.1), nn.BatchNorm2d(12), nn.PixelShuffle(2),
+    )  # fmt: skip
+
+
+def test_batch_norms_around_a_part_that_cannot_be_traced_are_folded():
+    network = shaken(every_kind_of_block()).double()
+    deployed = to_deploy(network)
+    assert prove_equal(network, deployed).holds
+    stay = [name for name, module in deployed.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    assert stay == ["9"]  # what it follows is a sum and no convolution
+    assert not any(isinstance(module, Collapsible) for module in deployed.modules())
 
 
 def test_a_network_that_is_collapsible_itself():
