@@ -99,7 +99,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise InputError(f"not a readable safetensors file ({error})", where=path) from error
+        raise InputError(f"not a readable safetensors file ({error})", where=path, fix=_READABLE) from error
     return tensors, _about(metadata.get(METADATA_KEY, ""), path)
 
 
@@ -176,6 +176,7 @@ def _difference(found: Any, wanted: Any) -> str:
 
 
 _OURS = "give weights that pipersr-build train wrote"
+_READABLE = f"{_OURS}, or weights by others in a file called .safetensors, .pth, .pt or .bin"
 
 
 def _check_tensors(wanted: dict[str, Tensor], found: dict[str, Tensor], path: Path) -> None:
@@ -200,9 +201,13 @@ def _check_tensors(wanted: dict[str, Tensor], found: dict[str, Tensor], path: Pa
         if wanted[key].is_floating_point() and not value.is_floating_point():
             kind = str(value.dtype).removeprefix("torch.")
             raise InputError(f"tensor {key} is {kind}, no floating point", where=path, fix=_OURS)
-        if not torch.isfinite(value).all():
-            raise InputError(
-                f"tensor {key} holds NaN or infinite values",
-                where=path,
-                fix="the training run diverged: train again with a lower learning rate",
-            )
+        _check_values(key, value, path)
+
+
+def _check_values(key: str, value: Tensor, path: Path) -> None:
+    """Refuse numbers that no network computes with, as they will be loaded: in float32."""
+    fix = "the training run diverged: train again with a lower learning rate"
+    if not torch.isfinite(value.float()).all():
+        raise InputError(f"tensor {key} holds NaN or infinite values", where=path, fix=fix)
+    if key.endswith("running_var") and (value < 0).any():
+        raise InputError(f"tensor {key} holds negative variances", where=path, fix=_OURS)

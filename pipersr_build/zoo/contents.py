@@ -12,16 +12,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from pipersr_build.errors import InputError
+from pipersr_build.zoo.wrapping import GIVE, Tensors, unwrap
 
 PICKLES = (".pth", ".pt", ".bin")
 SUFFIXES = (*PICKLES, ".safetensors")
-Tensors = dict[str, Tensor]
-
-# Trainers keep the weights beside other things, under one of these names; the averaged ones come first.
-_WRAPPERS = ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net_g_ema",
-             "net_g", "net", "generator", "ema", "weights")  # fmt: skip
-# … and in front of each tensor's name what the network was wrapped in.
-_PREFIXES = ("module.", "_orig_mod.", "netG.", "net_g.", "generator.")
 
 
 def read(path: Path) -> Tensors:
@@ -54,37 +48,6 @@ def stored_as(path: Path) -> str:
     return ", ".join(sorted(kind for kind in kinds if "float" in kind)) or "no floating point"
 
 
-def unwrap(content: Any, path: Path) -> Tensors:
-    """The tensors in `content`, out of the dictionaries and name prefixes that trainers put around them.
-
-    Raises:
-        InputError: there are none.
-    """
-    while isinstance(content, dict):
-        inner = [content[key] for key in _WRAPPERS if isinstance(content.get(key), dict)]
-        alone = next(iter(content.values())) if len(content) == 1 else None
-        if inner or isinstance(alone, dict):
-            content = inner[0] if inner else alone
-        else:
-            break
-    if not isinstance(content, dict):
-        raise InputError(f"the file holds a {type(content).__name__}, not weights", where=path, fix=_GIVE)
-    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-    if not tensors:
-        raise InputError("the file holds no tensors", where=path, fix=_GIVE)
-    return _without_prefixes(tensors)
-
-
-_GIVE = "give the file with the network's state dict"
-
-
-def _without_prefixes(tensors: Tensors) -> Tensors:
-    found = next((p for p in _PREFIXES if all(name.startswith(p) for name in tensors)), None)
-    if found is None:
-        return tensors
-    return _without_prefixes({name.removeprefix(found): tensor for name, tensor in tensors.items()})
-
-
 def _safetensors(path: Path) -> Tensors:
     try:
         return load_file(path)
@@ -103,7 +66,7 @@ def _pickle(path: Path) -> Any:
     except Exception as error:  # a damaged file fails in many ways
         if "TorchScript" in str(error):
             raise InputError(
-                "the file is a TorchScript program, not weights", where=path, fix=_GIVE
+                "the file is a TorchScript program, not weights", where=path, fix=GIVE
             ) from error
         raise InputError(
             f"the file cannot be read: it is cut off, damaged or no PyTorch file ({_line(error)})",

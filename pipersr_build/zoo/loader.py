@@ -14,7 +14,7 @@ from pipersr_build import files
 from pipersr_build.errors import InputError
 from pipersr_build.models.loaded import METADATA_KEY, Weights
 from pipersr_build.models.third_party import ThirdPartyConfig
-from pipersr_build.zoo import contents
+from pipersr_build.zoo import contents, wrapping
 from pipersr_build.zoo.network import ThirdPartyNetwork
 from pipersr_build.zoo.radius import receptive_radius
 from pipersr_build.zoo.spandrel import spandrel
@@ -66,12 +66,16 @@ def _check_runs(network: ThirdPartyNetwork, path: Path) -> None:
     """Run the network once on a grey picture."""
     scale, name = network.config.scale, network.config.architecture
     try:
-        shape = tuple(network(torch.full((1, 3, *TRIED), 0.5)).shape)
+        sr = network(torch.full((1, 3, *TRIED), 0.5))
     except Exception as error:  # hyper-parameters that do not show in the weights may be deduced wrongly
         what = f"{name} with these weights does not run on a picture of {TRIED[1]}x{TRIED[0]}: {error}"
         raise InputError(what, where=path, fix="give other weights") from error
+    shape = tuple(sr.shape)
     if shape != (1, 3, TRIED[0] * scale, TRIED[1] * scale):
         what = f"{name} with these weights gives a tensor {shape} where its scale is {scale}"
+        raise InputError(what, where=path, fix="give other weights")
+    if not torch.isfinite(sr).all():
+        what = f"{name} with these weights makes NaN or infinite values of a grey picture"
         raise InputError(what, where=path, fix="give other weights")
 
 
@@ -81,7 +85,7 @@ def run_name(path: Path) -> str:
     return name if files.SAFE_NAME.fullmatch(name) else "third_party"
 
 
-def describe(tensors: contents.Tensors, path: Path) -> Any:
+def describe(tensors: wrapping.Tensors, path: Path) -> Any:
     """Have spandrel build the network that the tensors belong to; return its descriptor.
 
     Raises:
@@ -113,20 +117,19 @@ def describe(tensors: contents.Tensors, path: Path) -> Any:
     return descriptor
 
 
-def _detect(registry: Any, tensors: contents.Tensors) -> tuple[Any, contents.Tensors]:
+def _detect(registry: Any, tensors: wrapping.Tensors) -> tuple[Any, wrapping.Tensors]:
     """The architecture whose tensors these are, or None; and the tensors by the names that it gives them.
 
-    A first part that all names share is taken off only where nothing is known with it: `params_ema.` is a
+    First parts of the names are taken off only where nothing is known with them: `params_ema.` is a
     trainer's, while `model.` belongs to the names of some architectures.
     """
-    inner = tensors
-    while inner:
-        for supported in registry.architectures("detection"):
-            if supported.detect(inner):
-                return supported.architecture, inner
-        if len({name.partition(".")[0] for name in inner}) > 1 or not all("." in name for name in inner):
-            break
-        inner = {name.partition(".")[2]: tensor for name, tensor in inner.items()}
+    for supported in registry.architectures("detection"):
+        if supported.detect(tensors):
+            return supported.architecture, tensors
+    for inner in wrapping.inside(tensors):
+        architecture, named = _detect(registry, inner)
+        if architecture is not None:
+            return architecture, named
     return None, tensors
 
 

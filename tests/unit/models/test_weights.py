@@ -63,6 +63,8 @@ def rewrite(path, change=lambda _: None, metadata=None):
         (lambda t: t.update(extra=torch.zeros(1)), "unexpected extra"),
         (lambda t: t.update({"tail.bias": torch.zeros(3)}), "shape"),
         (lambda t: t.update({"tail.bias": torch.full((12,), float("nan"))}), "NaN"),
+        (lambda t: t.update({"tail.bias": torch.full((12,), 1e300, dtype=torch.float64)}), "infinite"),
+        (lambda t: t["body.0.norm1.running_var"].neg_(), "norm1.running_var holds negative variances"),
         (lambda t: t.update({"tail.bias": torch.zeros(12, dtype=torch.int8)}), "tail.bias is int8"),
         (lambda t: t.update({"tail.bias": torch.zeros(12, dtype=torch.complex64)}), "tail.bias is complex64"),
     ],
@@ -149,8 +151,9 @@ def test_another_architecture_is_refused_with_the_difference(saved):
 def test_files_of_another_kind_are_refused(tmp_path, content):
     path = tmp_path / "w.safetensors"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="safetensors"):
+    with pytest.raises(InputError, match="not a readable safetensors file") as caught:
         load_weights(path)
+    assert "or weights by others in a file called" in str(caught.value.fix)
 
 
 def test_a_truncated_file_and_a_missing_file_are_refused(saved, tmp_path):

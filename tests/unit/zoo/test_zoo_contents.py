@@ -27,6 +27,8 @@ def saved(content, path):
         lambda t: {"model": {f"module._orig_mod.{key}": value for key, value in t.items()}, "lr": 1e-3},
         lambda t: {"anything": {"params": t}},
         lambda t: {**t, "comment": "not a tensor"},
+        lambda t: {"model": {"conv.weight": torch.zeros(1)}, "ema": {"module": t}},
+        lambda t: {"params_ema": {}, "ema": {"decay": 0.999}, "params": t},
     ],
 )
 def test_tensors_come_out_of_what_trainers_put_around_them(wrap, tmp_path):
@@ -176,6 +178,13 @@ def test_what_holds_no_weights_is_refused(tmp_path):
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             contents.read(saved(content, tmp_path / "w.pth"))
+
+
+def test_a_dictionary_that_holds_itself_ends_with_a_message(tmp_path):
+    around = {}
+    around["params"] = around
+    with pytest.raises(InputError, match="no tensors"):
+        contents.read(saved(around, tmp_path / "w.pth"))
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")

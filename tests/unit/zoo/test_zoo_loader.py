@@ -57,6 +57,50 @@ def test_a_first_part_that_all_names_share_is_taken_off(compact, prefix, tmp_pat
     assert all(torch.equal(found[key], value) for key, value in compact.items())
 
 
+def named(first, tensors):
+    return {f"{first}.{key}": value.clone() for key, value in tensors.items()}
+
+
+OTHERS = {"discriminator.conv.weight": torch.zeros(8, 3, 3, 3)}
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda t: named("generator", t) | {"step_counter": torch.zeros(1)},
+        lambda t: named("module", t) | {"n_averaged": torch.tensor(5)},
+        lambda t: named("generator", halved(t)) | named("generator_ema", t) | OTHERS,
+        lambda t: named("params", halved(t)) | named("params_ema.module", t),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_of_several_copies_in_a_file_the_averaged_one_is_taken(compact, wrap, suffix, tmp_path):
+    path = tmp_path / f"w{suffix}"
+    save_file(wrap(compact), path) if suffix == ".safetensors" else torch.save(
+        {"state_dict": wrap(compact)}, path
+    )
+    found = load_weights(path).network.state_dict()
+    assert found.keys() == compact.keys()
+    assert all(torch.equal(found[key], value) for key, value in compact.items())
+
+
+def halved(tensors):
+    return {key: value / 2 for key, value in tensors.items()}
+
+
+@pytest.mark.parametrize("more", [{"tail.weight": torch.zeros(3)}, {"scale_of_all": torch.zeros(3)}])
+def test_a_known_network_inside_an_unknown_one_is_not_taken_for_it(compact, more, tmp_path):
+    torch.save(named("model", compact) | more, tmp_path / "w.pth")
+    with pytest.raises(InputError, match="does not say which network"):
+        load_weights(tmp_path / "w.pth")
+
+
+def test_a_network_that_makes_infinite_values_is_refused(compact, tmp_path):
+    large = {key: value * 1e12 for key, value in compact.items()}
+    with pytest.raises(InputError, match="makes NaN or infinite values of a grey picture"):
+        load_weights(written(large, tmp_path / "w.pth"))
+
+
 def test_a_first_part_that_belongs_to_the_architecture_stays(tmp_path):
     named = {f"model.{key}": torch.zeros(2, 2) for key in ("a.weight", "b.weight")}
     with pytest.raises(InputError, match=r"none of the \d+ architectures.*model\.a\.weight"):
