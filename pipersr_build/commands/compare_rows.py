@@ -213,6 +213,7 @@ def _facts(model: Any) -> dict[str, Any]:
         "title": facts.title,
         "source": facts.source,
         "licence": facts.licence,
+        "values": facts.values,
         "scale": facts.scale,
     }
 

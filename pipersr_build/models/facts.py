@@ -16,6 +16,7 @@ class Facts:
         source: the page or paper that specifies it.
         channels: of input and output: 3 for RGB, 1 for luma.
         licence: a note on the licence of the original's code or weights.
+        clipped: whether the network itself keeps the output in [0, 1], as the input is for all networks.
     """
 
     title: str
@@ -25,3 +26,10 @@ class Facts:
     source: str
     channels: int = 3
     licence: str = ""
+    clipped: bool = False
+
+    @property
+    def values(self) -> str:
+        """The colours of input and output, and the range of their values, in words."""
+        colours = {1: "luma", 3: "RGB"}.get(self.channels, f"{self.channels} channels")
+        return f"{colours} in [0, 1], returned {'in [0, 1]' if self.clipped else 'not clipped'}"

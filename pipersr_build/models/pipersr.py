@@ -138,4 +138,5 @@ def facts(config: PiperSRConfig) -> Facts:
         receptive_radius=2 + 2 * config.blocks,  # one pixel for each 3x3 convolution in the chain
         size_multiple=1,
         source="https://github.com/ModelPiper/PiperSR",
+        licence="written from a description; no code or weights of others are used",
     )

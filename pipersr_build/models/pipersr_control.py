@@ -206,4 +206,5 @@ def facts(config: PiperSRControlConfig) -> Facts:
         receptive_radius=None if unbounded else 2 + 2 * config.blocks,
         size_multiple=config.window if windowed else 1,
         source="https://github.com/ModelPiper/PiperSR",
+        licence="written from a description; no code or weights of others are used",
     )

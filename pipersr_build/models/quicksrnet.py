@@ -156,4 +156,5 @@ def facts(config: QuickSRNetConfig) -> Facts:
         size_multiple=2 if config.scale == 1.5 else 1,
         source="https://arxiv.org/abs/2303.04336",
         licence="written from the paper's description; no weights of others are used",
+        clipped=config.activation == "relu1",
     )

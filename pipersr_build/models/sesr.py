@@ -139,4 +139,5 @@ def facts(config: SESRConfig) -> Facts:
         source="https://arxiv.org/abs/2103.09404",
         channels=config.colours,
         licence="written from the paper's description; no weights of others are used",
+        clipped=config.form == "luma",
     )

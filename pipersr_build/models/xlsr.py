@@ -72,4 +72,5 @@ def facts(config: XLSRConfig) -> Facts:
         size_multiple=1,
         source="https://arxiv.org/abs/2105.10288",
         licence="written from the paper's description; no weights of others are used",
+        clipped=True,
     )

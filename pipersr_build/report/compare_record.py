@@ -50,6 +50,7 @@ class Row(Record):
     family: str = ""
     source: str = Field(default="", description="what specifies the network")
     licence: str = ""
+    values: str = Field(default="", description="colours and range of what goes in and comes out")
     scale: int | float | None = None
     width: int | None = Field(default=None, description="of the LR frame that the package is locked to")
     height: int | None = None
