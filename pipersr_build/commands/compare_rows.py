@@ -31,9 +31,8 @@ from pipersr_build.fusion import collapse_branches, count_batch_norms, to_deploy
 from pipersr_build.mil.census import census
 from pipersr_build.mil.package import Package, open_package
 from pipersr_build.models.weights import load_weights
-from pipersr_build.placement import advice, chips, rules
+from pipersr_build.placement import chips
 from pipersr_build.placement.chips import Chip
-from pipersr_build.placement.quantities import Graph
 from pipersr_build.report.compare_record import Kind, Latency, PublishedScore, Row
 from pipersr_build.runtime.frames import enlargement
 
@@ -194,16 +193,9 @@ def _of_package(package: Package, frame: Contract, among: Sequence[Chip], scale:
         "bytes": files.size_bytes(package.path),
         "verdicts": estimate.verdicts,
         "resident": estimate.resident,
-        "disputed": _disputed(package, among[0]),
+        "disputed": estimate.disputed,
         "latencies": [Latency(**one.model_dump(include=shown)) for one in estimate.latencies],
     }
-
-
-def _disputed(package: Package, chip: Chip) -> list[str]:
-    """The notes of `verify` on what is reported of the package's operations and not predicted."""
-    function, table = package.main, rules.load()
-    interface = package.interfaces.get(function.name)
-    return advice.disputed(Graph(function), interface, table, table.family(chip.family))
 
 
 def _facts(model: Any) -> dict[str, Any]:

@@ -118,9 +118,10 @@ def notes(rows: Sequence[Estimate]) -> list[str]:
 
 
 def bases(rows: Sequence[Estimate], chosen: Sequence[str]) -> list[str]:
-    """On what the placement on the chosen chips rests, each different answer once."""
+    """On what the placement on the chosen chips rests, and what others report of it, each answer once."""
     mine = [one for row in rows for one in row.latencies if one.chip in chosen]
     lines = [f"placement: {basis}" for basis in dict.fromkeys(one.placement_basis for one in mine)]
     if any(one.chip not in chosen for row in rows for one in row.latencies):
         lines.append("on other chips it rests on other evidence, often weaker: see estimate.json (out=)")
-    return lines
+    disputed = dict.fromkeys(text for row in rows for text in row.disputed)
+    return lines + [f"not reproduced by the prediction: {text}" for text in disputed]

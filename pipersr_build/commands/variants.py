@@ -19,10 +19,11 @@ from pipersr_build.export.contracts import Contract
 from pipersr_build.fusion import to_deploy
 from pipersr_build.mil.census import census
 from pipersr_build.mil.package import Package, open_package
-from pipersr_build.placement import latency, package_cost
+from pipersr_build.placement import advice, latency, package_cost, rules
 from pipersr_build.placement.chips import Chip
 from pipersr_build.placement.latency import Band
 from pipersr_build.placement.predict import predict
+from pipersr_build.placement.quantities import Graph
 
 Reaches = Literal["yes", "within the band", "no", "unknown"]
 
@@ -58,6 +59,9 @@ class Estimate(Record):
     verdicts: dict[PlacementVerdict, int]
     resident: bool | None = Field(description="all on the first chip's engine; None where not known")
     placement_basis: str
+    disputed: list[str] = Field(
+        default=[], description="what others report of such operations and the prediction does not reproduce"
+    )
     latencies: list[Latency]
 
     @property
@@ -125,11 +129,19 @@ def of_package(
         verdicts=dict(Counter(op.verdict for op in placement.operations)),
         resident=_resident(placement),
         placement_basis=placement.basis,
+        disputed=_disputed(package, chips[0]),
         latencies=[
             _latency(latency.band(parts[chip.family], chip), chip, placed[chip.family], target)
             for chip in chips
         ],
     )
+
+
+def _disputed(package: Package, chip: Chip) -> list[str]:
+    """The notes of `verify` on what is reported of the package's operations and not predicted."""
+    function, table = package.main, rules.load()
+    interface = package.interfaces.get(function.name)
+    return advice.disputed(Graph(function), interface, table, table.family(chip.family))
 
 
 def _resident(placement: Placement) -> bool | None:
@@ -180,4 +192,5 @@ def write(rows: Sequence[Estimate], folder: Path) -> None:
 
 
 def _flat(row: Estimate) -> dict[str, object]:
-    return row.model_dump(exclude={"varied", "verdicts", "latencies", "placement_basis", "resident"})
+    left_out = {"varied", "verdicts", "latencies", "placement_basis", "resident", "disputed"}
+    return row.model_dump(exclude=left_out)

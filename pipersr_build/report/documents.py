@@ -13,6 +13,7 @@ from pipersr_build.benchmark import (
     ablation,
     comparison_record,
     compression_record,
+    controls_record,
     latency,
     latency_tables,
     numerics_record,
@@ -146,6 +147,11 @@ def compression_table() -> str:
     return compression_record.table(compression_record.load(path))
 
 
+def controls_table() -> str:
+    """The negative controls beside PiperSR, and what others claim of each change."""
+    return controls_record.table(controls_record.load())
+
+
 def coverage_table() -> str:
     """What the tests run; as long as there is no record, how to make one."""
     path = RECORDS / "coverage.json"
@@ -246,6 +252,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "comparison": comparison_table,
     "comparison_picture": comparison_picture,
     "compression": compression_table,
+    "controls": controls_table,
     "coverage": coverage_table,
     "latency": latency_table,
     "numerics": numerics_table,
