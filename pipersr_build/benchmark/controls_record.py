@@ -123,7 +123,7 @@ _CLAIMS: dict[str, Callable[[Row], str]] = {
 def _what(record: Comparison) -> str:
     source, where = published().sources[_published("PiperSR").source], record.provenance
     return (
-        f"{record.frame}, {record.target}; placement and latency are predicted for {record.chip}, of deployed "
+        f"{record.frame}, {record.target}; placement and latency predicted for {record.chip}, of deployed "
         f"networks with random weights. Claimed, without a published harness: {source}. `{COMMAND}`; "
         f"{where.created[:10]}, coremltools {where.coremltools}, "
         f"commit {(where.git_commit or 'unknown')[:10]}."
