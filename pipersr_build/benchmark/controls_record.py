@@ -18,7 +18,8 @@ WHOLE = "pipersr_2x"  # what the controls are changes of
 COMMAND = f"pipersr-build compare {WHOLE} 'control_*' chip=m2 compare.out=FOLDER"
 FALL_BACK = "normalisation-report"  # source of the RMS norm's claim in `rules.toml`
 _HEAD = (
-    "| network | parameters | GFLOP | operations | placement | ms (band) | beside PiperSR | claimed |",
+    "| network | parameters | GFLOP | operations | placement, predicted | ms, predicted (band) "
+    "| beside PiperSR | claimed by others |",
     "|---|---:|---:|---:|---|---:|---:|---|",
 )
 _RESIDENT = {True: "all ANE", False: "not all ANE", None: "not known"}
