@@ -11,8 +11,8 @@ from tests.unit.report.report_records import provenance
 def record():
     """A whole package and one of half its size, on two test sets."""
     conditions = Conditions(
-        weights="mine", weights_sha256="ab" * 32, sets={"Set5": 5, "BSD100": 100}, protocol="y_float", tile=64,
-        target="macOS14", keep_fp16="none", calibration="the photographs in pictures",
+        weights="mine", weights_sha256="ab" * 32, sets={"Set5": 5, "BSD100": 100}, protocol="y_float",
+        tile=64, target="macOS14", keep_fp16="none", calibration="the photographs in pictures",
     )  # fmt: skip
     whole = Row(method="", title="fp16, as it is", bytes=2_000, psnr={"Set5": 37.5, "BSD100": 32.0},
                 ssim={"Set5": 0.95, "BSD100": 0.9})  # fmt: skip
