@@ -27,14 +27,17 @@ def published_of(variant: str, scale: float) -> list[Published]:
     Returns:
         The main table's rows before the others; empty where nothing was published.
     """
-    name = names().get(_SCALE.sub("", variant))
-    return [row for row in (*load_published(), *_more()) if (row.network, row.scale) == (name, scale)]
+    called = names().get(_SCALE.sub("", variant), [])
+    return [row for row in (*load_published(), *_more()) if row.network in called and row.scale == scale]
 
 
 @cache
-def names() -> dict[str, str]:
-    """The published network's name for each variant's name without its scale."""
-    return {row["variant"]: row["network"] for row in _rows("published_variants.csv")}
+def names() -> dict[str, list[str]]:
+    """The published networks' names for each variant's name without its scale: a paper's, a release's."""
+    found: dict[str, list[str]] = {}
+    for row in _rows("published_variants.csv"):
+        found.setdefault(row["variant"], []).append(row["network"])
+    return found
 
 
 @cache
