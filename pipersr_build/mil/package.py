@@ -13,6 +13,7 @@ from pipersr_build.mil.blob import WHOLE
 from pipersr_build.mil.graph import Constant, Function, Operation, Shape
 from pipersr_build.mil.parse import Parser, inside
 
+WEIGHTS = (".safetensors", ".pth", ".pt")  # a .pth is a zip archive, too
 OLDER = "convert the model again with convert_to='mlprogram' and give the .mlpackage"
 
 
@@ -224,6 +225,8 @@ def _no_folder(path: Path) -> InputError:
     """What a path that is no folder is instead of a package."""
     if path.suffix == ".mlmodel":
         what, fix = "an .mlmodel file of the older formats is no package", OLDER
+    elif path.suffix.lower() in WEIGHTS:
+        what, fix = "these are weights and no package", f"make one first: pipersr-build export weights={path}"
     elif path.is_file() and zipfile.is_zipfile(path):
         what, fix = "a zip archive, where the folder inside it is needed", "unpack it and give the .mlpackage"
     else:

@@ -99,12 +99,14 @@ def no_package(folder, package):
     shutil.copytree(package, folder / "inside" / "net.mlpackage")
     (folder / "empty.mlpackage").mkdir()
     (folder / "old.mlmodel").write_bytes(b"\xff" * 10)
+    (folder / "weights.pth").write_bytes((folder / "net.zip").read_bytes())  # which torch writes as a zip
 
 
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
         ("net.zip", "zip archive"),
+        ("weights.pth", "these are weights and no package"),
         ("net.mlpackage.zip", "is a folder, and this is a file"),
         ("net.mlmodelc", "compiled model"),
         ("compiled", "compiled model"),
