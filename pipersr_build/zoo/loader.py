@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from pipersr_build import files
 from pipersr_build.errors import InputError
@@ -63,20 +64,30 @@ def load(path: Path) -> Weights:
 
 @torch.inference_mode()
 def _check_runs(network: ThirdPartyNetwork, path: Path) -> None:
-    """Run the network once on a grey picture."""
-    scale, name = network.config.scale, network.config.architecture
+    """Run the network twice on a grey picture."""
+    picture, name = torch.full((1, 3, *TRIED), 0.5), network.config.architecture
     try:
-        sr = network(torch.full((1, 3, *TRIED), 0.5))
+        sr, again = network(picture), network(picture)
     except Exception as error:  # hyper-parameters that do not show in the weights may be deduced wrongly
-        what = f"{name} with these weights does not run on a picture of {TRIED[1]}x{TRIED[0]}: {error}"
-        raise InputError(what, where=path, fix="give other weights") from error
-    shape = tuple(sr.shape)
-    if shape != (1, 3, TRIED[0] * scale, TRIED[1] * scale):
-        what = f"{name} with these weights gives a tensor {shape} where its scale is {scale}"
-        raise InputError(what, where=path, fix="give other weights")
+        what = f"does not run on a picture of {TRIED[1]}x{TRIED[0]}: {error}"
+        raise InputError(f"{name} with these weights {what}", where=path, fix=_OTHERS) from error
+    what = _wrong(sr, again, network.config.scale)
+    if what:
+        raise InputError(f"{name} with these weights {what}", where=path, fix=_OTHERS)
+
+
+_OTHERS = "give other weights"
+
+
+def _wrong(sr: Tensor, again: Tensor, scale: int) -> str:
+    """What is wrong with two results of one picture; empty if nothing is."""
+    if sr.shape != (1, 3, TRIED[0] * scale, TRIED[1] * scale):
+        return f"gives a tensor {tuple(sr.shape)} where its scale is {scale}"
     if not torch.isfinite(sr).all():
-        what = f"{name} with these weights makes NaN or infinite values of a grey picture"
-        raise InputError(what, where=path, fix="give other weights")
+        return "makes NaN or infinite values of a grey picture"
+    if not torch.allclose(sr, again, atol=1e-5):
+        return "draws random numbers: it makes something else of the same picture each time"
+    return ""
 
 
 def run_name(path: Path) -> str:

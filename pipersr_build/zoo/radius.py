@@ -24,13 +24,16 @@ def receptive_radius(network: nn.Module, scale: int, size: int = SIZE) -> int | 
         size: of the square random picture.
 
     Returns:
-        None where the network is too large for the search, looks further than half the picture, or not
-        equally far everywhere (windows, attention, pooling).
+        None where the network is too large for the search, does not compute in float64, looks further than
+        half the picture, or not equally far everywhere (windows, attention, pooling).
     """
     if sum(p.numel() for p in network.parameters()) > LARGEST:
         return None
     exact, middle = copy.deepcopy(network).double().eval(), size // 2
-    found = {_reach(exact, scale, size, middle + down, middle + right) for down, right in _PLACES}
+    try:
+        found = {_reach(exact, scale, size, middle + down, middle + right) for down, right in _PLACES}
+    except RuntimeError:  # it makes tensors of a type of its own
+        return None
     radius = max(found)
     return radius if len(found) == 1 and radius < middle - max(map(max, _PLACES)) - 1 else None
 

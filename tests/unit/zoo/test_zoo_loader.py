@@ -95,6 +95,20 @@ def test_a_known_network_inside_an_unknown_one_is_not_taken_for_it(compact, more
         load_weights(tmp_path / "w.pth")
 
 
+AURA = {
+    "dim": 8, "style_network": {"dim_in": 8, "dim_out": 32, "depth": 2}, "up_dim_mults": (1, 1, 2, 2, 4),
+    "down_dim_mults": (2, 2, 4), "full_attn": (False,) * 4 + (True,), "self_attn_dim_head": 8,
+    "attn_depths": (1,) * 5, "mid_attn_depth": 1, "num_conv_kernels": 2, "unconditional": True,
+    "image_size": None, "input_image_size": None,
+}  # fmt: skip
+
+
+def test_a_network_that_draws_random_numbers_is_refused(tmp_path):
+    network = importlib.import_module("spandrel.architectures.AuraSR").AuraSR(**AURA)
+    with pytest.raises(InputError, match="AuraSR with these weights draws random numbers"):
+        load_weights(written(network.state_dict(), tmp_path / "w.pth"))
+
+
 def test_a_network_that_makes_infinite_values_is_refused(compact, tmp_path):
     large = {key: value * 1e12 for key, value in compact.items()}
     with pytest.raises(InputError, match="makes NaN or infinite values of a grey picture"):

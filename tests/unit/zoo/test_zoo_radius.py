@@ -34,6 +34,22 @@ def test_what_looks_everywhere_or_not_equally_far_has_no_radius(layers):
     assert receptive_radius(network(*layers), 2) is None
 
 
+class Single(nn.Module):
+    """Makes a tensor of float32 whatever its own type is."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return self.linear(torch.zeros(x.shape[0], 3))[:, :, None, None] + x
+
+
+def test_a_network_that_does_not_compute_in_float64_has_none_that_is_known():
+    assert Single()(torch.zeros(1, 3, 4, 4)).shape == (1, 3, 4, 4)
+    assert receptive_radius(Single(), 1) is None
+
+
 def test_large_networks_are_not_measured():
     assert receptive_radius(network(nn.Conv2d(3, 3, 409, padding=204)), 2) is None
 
