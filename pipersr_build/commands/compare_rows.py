@@ -93,8 +93,8 @@ def row_of(subject: Subject, config: Config, among: Sequence[Chip]) -> Row:
         row = _measured(subject, config, among)
         files.write_text(place, row.model_dump_json(indent=2) + "\n")
     published = published_of(subject.variant, row.scale) if subject.variant and row.scale else []
-    found = [PublishedScore(dataset=p.dataset, protocol=p.protocol, psnr=p.psnr, source=p.source)
-             for p in published]  # fmt: skip
+    found = [PublishedScore(dataset=p.dataset, protocol=p.protocol, psnr=p.psnr, parameters=p.parameters,
+                            source=p.source) for p in published]  # fmt: skip
     return row.model_copy(update={"name": subject.name, "published": found})
 
 

@@ -5,9 +5,12 @@
            conv 3x3 to half, LeakyReLU; concat -> 1x1 -> attention
 
 Liu, Tang and Wu 2020, "Residual Feature Distillation Network for Lightweight Image Super-Resolution".
-E-RFDN has 50 channels and 4 blocks. The attention looks at the picture through a stride, a pool of 7 and
-stride 3 and a bilinear enlargement to the picture's size: tiles do not add up to the frame, and the sizes
-must be locked before conversion, as our contracts do. The smallest picture is 15 x 15 pixels.
+E-RFDN has 50 channels and 4 blocks; `rfdn_2x` is six of its blocks, with 611,112 parameters. The paper's
+RFDN of six blocks has 534 K, so that its published figures are not this network's.
+
+The attention looks at the picture through a stride, a pool of 7 and stride 3 and a bilinear enlargement to
+the picture's size: tiles do not add up to the frame, and the sizes must be locked before conversion, as our
+contracts do. The smallest picture is 15 x 15 pixels.
 
 A new network is exactly the nearest-neighbour upscaler: what the head's output is added to starts at zero.
 """

@@ -38,6 +38,7 @@ class PublishedScore(Record):
     dataset: str
     protocol: str
     psnr: float
+    parameters: int | None = Field(default=None, description="of the network that was scored, as published")
     source: str
 
 

@@ -51,7 +51,9 @@ def test_published_figures_stand_beside_what_records_say(compared):
     _, _, record = compared
     pipersr, quicksrnet, weights, _ = record["rows"]
     assert quicksrnet["measured"] == weights["measured"] == []
-    assert [(s["dataset"], s["psnr"]) for s in quicksrnet["published"]] == [("BSD100", 34.89)]
+    assert [(s["dataset"], s["psnr"], s["parameters"]) for s in quicksrnet["published"]] == [
+        ("BSD100", 34.89, 22_875)
+    ]
     assert quicksrnet["scale"] == 1.5
     assert ("Set5", "y_float", 37.604) in [
         (s["dataset"], s["protocol"], s["psnr"]) for s in pipersr["published"]

@@ -21,6 +21,7 @@ def test_figures_are_of_the_scale_that_is_asked_for():
     assert (fine.psnr, "INT8" in fine.protocol) == (34.89, True)
     assert published_of("control_rms_norm", 2) == []
     assert published_of("sesr_m5_4x", 4) == []
+    assert published_of("rfdn_2x", 2) == []  # which is larger than the published one
 
 
 def test_every_name_is_of_a_variant_and_of_a_network_that_was_published():
