@@ -35,6 +35,24 @@ def test_one_configuration(tmp_path, capsys):
     assert (tmp_path / "estimate.svg").read_text().startswith("<svg")
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("rms_norm", "four of them on the CPU"),
+        ("blueprint", "3.31 against 2.96 ms"),
+        ("channel_attention", ""),
+    ],
+)
+def test_what_others_report_and_is_not_reproduced_is_a_note(change, said, tmp_path, capsys):
+    small = ["model.blocks=1", "model.channels=16", "export=video", "export.video.size=64x48"]
+    assert estimate.main([f"model=control_{change}", *small, "chip=m2", f"out={tmp_path}"]) == 0
+    out, [row] = capsys.readouterr().out, json.loads((tmp_path / "estimate.json").read_text())
+    assert (out.count("not reproduced by the prediction: "), len(row["disputed"])) == (bool(said), bool(said))
+    assert said in " ".join(row["disputed"])
+    assert all("(source: " in text for text in row["disputed"])
+    assert "disputed" not in (tmp_path / "estimate.csv").read_text()
+
+
 def test_variants_make_a_table(tmp_path, capsys):
     words = [
         "-m",
