@@ -84,6 +84,9 @@ def test_the_page_and_the_plot_say_what_is_missing(compared, capsys):
     assert "not measured" in page
     assert "<script" not in page
     assert "34.89" in page
+    assert "<td>22,875</td><td>BSD100</td>" in page  # the published network's own parameters
+    assert "<td>RGB in [0, 1], returned in [0, 1]</td><td>https://arxiv.org/abs/2303.04336</td>" in page
+    assert page.count("no code or weights of others are used") == 2  # PiperSR, untrained and trained
     plot = (folder / "out" / compare.PLOT).read_text()
     assert plot.startswith("<svg")
     assert plot in page
