@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 METADATA_KEY = "pipersr_build"  # one key: safetensors does not keep the order of several
+FORMAT = 1  # of what stands there
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,13 @@ from typing import NoReturn
 
 from pipersr_build.models.facts import Facts
 
+_NOTHING = type(None)
+_TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("architecture", "file", "file_sha256", "stored"), (str,)),
+    **dict.fromkeys(("scale", "size_multiple"), (int,)),
+    "receptive_radius": (int, _NOTHING),
+}
+
 
 @dataclass
 class ThirdPartyConfig:
@@ -25,10 +32,16 @@ class ThirdPartyConfig:
         Raises:
             ValueError: naming the key, its value and what is allowed.
         """
+        for key, kinds in _TYPES.items():  # read from metadata that anybody can have written
+            if type(getattr(self, key)) not in kinds:
+                names = " or ".join("nothing" if kind is _NOTHING else kind.__name__ for kind in kinds)
+                raise ValueError(f"model.{key} is {getattr(self, key)!r}; it must be of type {names}")
         if not 2 <= self.scale <= 16:
             raise ValueError(f"model.scale is {self.scale}; it must lie between 2 and 16")
         if self.size_multiple < 1:
             raise ValueError(f"model.size_multiple is {self.size_multiple}; it must be at least 1")
+        if self.receptive_radius is not None and self.receptive_radius < 0:
+            raise ValueError(f"model.receptive_radius is {self.receptive_radius}; it must be at least 0")
 
 
 def build(config: ThirdPartyConfig) -> NoReturn:

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 from pipersr_build import files, models
 from pipersr_build.errors import InputError
 from pipersr_build.models import quantized
+from pipersr_build.models.loaded import FORMAT
 from pipersr_build.models.loaded import METADATA_KEY as METADATA_KEY
 from pipersr_build.models.loaded import Weights as Weights
-
-FORMAT = 1
 
 
 def save_weights(path: Path, network: nn.Module, config: Any, name: str) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from pipersr_build import files
 from pipersr_build.errors import InputError
-from pipersr_build.models.loaded import METADATA_KEY, Weights
+from pipersr_build.models.loaded import FORMAT, METADATA_KEY, Weights
 from pipersr_build.models.third_party import ThirdPartyConfig
 from pipersr_build.zoo import contents, wrapping
 from pipersr_build.zoo.network import ThirdPartyNetwork
@@ -45,7 +45,7 @@ def load(path: Path) -> Weights:
     tensors = contents.read(path)
     descriptor = describe(tensors, path)
     about = _about(path) if path.suffix.lower() == ".safetensors" else None
-    known = _known(about, path) if about else None
+    known = _known(about, str(descriptor.architecture.id), path) if about else None
     config = known or ThirdPartyConfig(
         architecture=str(descriptor.architecture.id),
         scale=int(descriptor.scale),
@@ -192,13 +192,20 @@ def _about(path: Path) -> dict[str, Any] | None:
     return about if isinstance(about, dict) and isinstance(about.get("model"), dict) else None
 
 
-def _known(about: dict[str, Any], path: Path) -> ThirdPartyConfig:
-    """The description that an export of ours put beside third-party weights."""
+def _known(about: dict[str, Any], architecture: str, path: Path) -> ThirdPartyConfig:
+    """The description that an export of ours put beside third-party weights, of this architecture."""
     names = {field.name for field in fields(ThirdPartyConfig)}
     model, name = about["model"], about.get("name")
     try:
         if set(model) - names or not isinstance(name, str) or not files.SAFE_NAME.fullmatch(name):
             raise ValueError("unknown settings or no name")
-        return ThirdPartyConfig(**model)
+        if about.get("format") != FORMAT:
+            raise ValueError(f"format {about.get('format')} is not known (this version reads {FORMAT})")
+        found = ThirdPartyConfig(**model)
+        if found.architecture != architecture:
+            raise ValueError(
+                f"model.architecture is {found.architecture!r}, the tensors are {architecture}'s"
+            )
+        return found
     except (TypeError, ValueError) as error:
         raise InputError(f"the weights describe no valid network: {error}", where=path) from error

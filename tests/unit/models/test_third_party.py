@@ -33,10 +33,16 @@ def test_all_scales_and_sizes_that_others_have_are_taken(scale, multiple):
 
 @pytest.mark.parametrize(
     ("key", "value", "allowed"),
-    [("scale", 1, "between 2 and 16"), ("scale", 17, "between 2 and 16"), ("size_multiple", 0, "at least 1")],
-)
+    [
+        ("scale", 1, "between 2 and 16"), ("scale", 17, "between 2 and 16"),
+        ("size_multiple", 0, "at least 1"),
+        ("receptive_radius", -1, "at least 0"), ("scale", 2.0, "of type int"), ("scale", True, "of type int"),
+        ("receptive_radius", "far", "of type int or nothing"), ("file", None, "of type str"),
+        ("architecture", 3, "of type str"), ("size_multiple", 1.5, "of type int"),
+    ],
+)  # fmt: skip
 def test_values_that_name_no_network_are_refused_by_name(key, value, allowed):
-    with pytest.raises(ValueError, match=rf"model\.{key} is {value}; it must .*{allowed}"):
+    with pytest.raises(ValueError, match=rf"model\.{key} is {value!r}; it must .*{allowed}"):
         ThirdPartyConfig(**{key: value})
 
 

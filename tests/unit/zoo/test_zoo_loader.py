@@ -1,4 +1,5 @@
 import importlib
+import json
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from pipersr_build import models
 from pipersr_build.errors import InputError
 from pipersr_build.fusion import prove_equal, to_deploy
 from pipersr_build.models.pipersr import PiperSRConfig
-from pipersr_build.models.weights import load_weights, save_weights
+from pipersr_build.models.weights import METADATA_KEY, load_weights, save_weights
 from pipersr_build.zoo.loader import run_name
 from pipersr_build.zoo.samples import SAMPLES, Sample, weights_of
 from pipersr_build.zoo.spandrel import spandrel
@@ -46,6 +47,24 @@ def test_what_an_export_keeps_can_be_read_again(compact, tmp_path):
     again = load_weights(tmp_path / "weights.safetensors", first.config)
     assert (again.config, again.name) == (first.config, "mine")
     assert load_file(tmp_path / "weights.safetensors").keys() == compact.keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model": {"receptive_radius": "far"}}, "model.receptive_radius is 'far'"),
+        ({"model": {"architecture": "SwinIR"}}, "'SwinIR', the tensors are Compact's"),
+        ({"format": 9}, "format 9 is not known"),
+    ],
+)
+def test_metadata_that_do_not_belong_to_the_tensors_are_refused(compact, change, message, tmp_path):
+    first = load_weights(written(compact, tmp_path / "mine.pth"))
+    about = {"format": 1, "model": models.describe(first.config), "name": "mine"}
+    changed = {**about, **change, "model": {**about["model"], **change.get("model", {})}}
+    path = tmp_path / "weights.safetensors"
+    save_file(compact, path, {METADATA_KEY: json.dumps(changed)})
+    with pytest.raises(InputError, match=message):
+        load_weights(path)
 
 
 @pytest.mark.parametrize("prefix", ["params_ema.", "model.", "ema.net."])
