@@ -40,6 +40,11 @@ def test_the_packages_are_those_of_the_evidence_and_of_the_release(released):
     assert any(package.method for package in released.packages)
 
 
+def test_the_bundle_is_hardly_larger_than_one_of_its_packages():
+    largest = max(files.size_bytes(FOLDER / f"video_{size}.mlpackage") for size in ("360p", "480p", "540p"))
+    assert files.size_bytes(FOLDER / "video_bundle.mlpackage") < 1.05 * largest
+
+
 def test_they_are_of_the_shipped_weights(released):
     assert (FOLDER / placing.WEIGHTS).read_bytes() == (ROOT / "weights/pipersr_2x.safetensors").read_bytes()
     assert released.weights_sha256 == files.sha256(ROOT / "weights/pipersr_2x.safetensors")

@@ -22,7 +22,9 @@ needs_coreai = pytest.mark.skipif(
 
 
 def row(network="pipersr", kind="onnx", form="locked", **more):
-    return Row.model_validate({"network": network, "format": kind, "form": form, "files": 1, "reaches": 1.0, **more})
+    return Row.model_validate(
+        {"network": network, "format": kind, "form": form, "files": 1, "reaches": 1.0, **more}
+    )
 
 
 def test_every_family_of_our_own_is_tried():
