@@ -40,9 +40,9 @@ def test_a_suite_gets_the_words_without_its_name_wherever_that_stands(name, monk
 def test_comparison_writes_its_plot_beside_the_record(monkeypatch, tmp_path):
     from pipersr_build.benchmark import comparison, comparison_record
 
-    monkeypatch.setattr(comparison, "main", lambda words, path: words)
+    monkeypatch.setattr(comparison, "main", lambda words, _: words)
     monkeypatch.setattr(comparison_record, "plot", lambda record: f"<svg>{record}</svg>")
-    monkeypatch.setattr(comparison_record, "table", lambda record: "table")
+    monkeypatch.setattr(comparison_record, "table", lambda _: "table")
     assert cli.main(["bench", "comparison", "sesr_m5_2x", f"runs={tmp_path}"]) == 0
     assert "sesr_m5_2x" in (tmp_path / "bench" / "comparison.svg").read_text()
 
@@ -59,7 +59,7 @@ def test_words_that_a_suite_does_not_take_are_refused(words, said, capsys):
 def test_a_figure_beyond_its_limit_is_a_miss_and_in_the_record(monkeypatch, tmp_path, capsys):
     figure = Figure(name="slow", value=2, limit=1, unit="s", detail="for once")
     suite = SimpleNamespace(measure=lambda: [figure])
-    monkeypatch.setattr(bench, "importlib", SimpleNamespace(import_module=lambda name: suite))
+    monkeypatch.setattr(bench, "importlib", SimpleNamespace(import_module=lambda _: suite))
     assert cli.main(["bench", "startup", f"runs={tmp_path}"]) == 1
     assert "fail" in capsys.readouterr().out
     record = load(tmp_path / "bench" / "startup.json")
