@@ -8,8 +8,8 @@ from pipersr_build import evidence, files
 from pipersr_build.commands import export, placing, publish, release_parts, reproduce
 from pipersr_build.commands.upscalers import EXPORT, Upscalers
 from pipersr_build.config.upscale import UpscaleConfig
+from pipersr_build.config.wanted import contracts
 from pipersr_build.export import metadata
-from pipersr_build.export.build import contracts
 from pipersr_build.mil.package import open_package
 from pipersr_build.models.weights import load_weights
 from pipersr_build.report import release_record
