@@ -190,7 +190,7 @@ TABLES: dict[str, Callable[[list[str], Config], int]] = {
 def _table(figures: list[Figure]) -> Table:
     table = Table(title="benchmarks", title_justify="left")
     for column in ("figure", "value", "limit", "verdict", "detail"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for figure in figures:
         verdict = "[green]pass[/]" if figure.holds else "[red]fail[/]"
         table.add_row(
