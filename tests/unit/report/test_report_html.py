@@ -298,7 +298,9 @@ def test_other_formats_have_a_section_where_there_are_some(page, page_of):
         file="net.onnx", format="onnx", contract="video", input="1 x 3 x 8 x 8", output="1 x 3 x 16 x 16",
         runtime="ONNX 17", bytes=1_000_000, sha256="c3" * 32, census={"Conv": 14}, parity=known.parity,
     )  # fmt: skip
-    text = section(page_of(files=[record]), "formats")
+    with_it = page_of(files=[record])
+    assert '<a href="#formats">1 file in other formats</a>' in with_it
+    text = section(with_it, "formats")
     assert "net.onnx" in text
     assert "14 Conv" in text
     assert "Parity with PyTorch, 2 runs" in text
