@@ -171,6 +171,7 @@ COMMANDS: dict[str, Command] = {
         "them all), interpreter, pipeline, gpu.\n"
         "bench ablation [VARIANT …]: what each training option is worth.\n"
         "bench zoo [NAME …] takes small networks of others' architectures through the export.\n"
+        "bench formats [NETWORK …]: which networks come through as ONNX files and Core AI models.\n"
         "bench comparison [NETWORK …] data.folder=PATH evaluation.folder=PATH trains networks alike.\n"
         "bench quantization [NETWORK …] data.folder=PATH evaluation.folder=PATH: what 8 bits cost networks.\n"
         "bench compression evaluation.folder=PATH: what fewer bits cost the packages of a network.\n"

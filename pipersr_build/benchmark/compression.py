@@ -15,11 +15,12 @@ from pipersr_build.commands.evaluate import measure
 from pipersr_build.commands.pictures import test_sets_of
 from pipersr_build.config import Config, command_line
 from pipersr_build.config import load as configure
+from pipersr_build.config.wanted import contracts
 from pipersr_build.errors import InputError
 from pipersr_build.evaluation.packages import open_method
 from pipersr_build.evaluation.protocol import validation_protocol
 from pipersr_build.evaluation.testset import TestSet
-from pipersr_build.export.build import build, contracts
+from pipersr_build.export.build import build
 from pipersr_build.export.compression.methods import METHODS, method_of
 from pipersr_build.fusion import to_deploy
 from pipersr_build.mil.package import open_package

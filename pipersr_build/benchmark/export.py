@@ -13,7 +13,8 @@ from torch import nn
 from pipersr_build import models, quiet
 from pipersr_build.benchmark.record import Figure
 from pipersr_build.config import ExportConfig
-from pipersr_build.export.build import build, contracts
+from pipersr_build.config.wanted import contracts
+from pipersr_build.export.build import build
 from pipersr_build.export.contracts import INPUT, OUTPUT, Contract
 from pipersr_build.export.convert import trace
 from pipersr_build.fusion import fold_batch_norms

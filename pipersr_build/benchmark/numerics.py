@@ -31,10 +31,11 @@ from pipersr_build.commands import arguments
 from pipersr_build.commands.pictures import test_sets_of
 from pipersr_build.config import Config, command_line
 from pipersr_build.config import load as configure
+from pipersr_build.config.wanted import contracts
 from pipersr_build.errors import InputError
 from pipersr_build.evaluation.protocol import compare_psnr, planes, protocol_named, psnr, validation_protocol
 from pipersr_build.evaluation.testset import TestSet, Upscale
-from pipersr_build.export.build import build, contracts
+from pipersr_build.export.build import build
 from pipersr_build.fusion import to_deploy
 from pipersr_build.mil.ane import tables
 from pipersr_build.mil.ane.engine import TABLES, Engine

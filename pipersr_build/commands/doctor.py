@@ -18,7 +18,7 @@ def main(words: list[str]) -> int:
     arguments.overrides_only(words)
     table = Table(title="this machine", title_justify="left")
     for column in ("what", "state", "means"):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     rows = [_python(), _pair(), _bf16(), _cuda(), _mps(), _third_party(), *_formats(), *_core_ml()]
     for what, state, means, _ in rows:
         table.add_row(*map(escape, (what, state, means)))

@@ -9,8 +9,8 @@ from pipersr_build import files
 from pipersr_build.commands import arguments, variants
 from pipersr_build.commands import estimate_tables as tables
 from pipersr_build.config import Config, load
+from pipersr_build.config.wanted import contracts
 from pipersr_build.errors import InputError
-from pipersr_build.export.build import contracts
 from pipersr_build.placement import chips
 from pipersr_build.placement.chips import Chip
 from pipersr_build.progress import bar, say

@@ -13,13 +13,14 @@ from pipersr_build.commands.packing import Made, Packing, packing
 from pipersr_build.commands.render import render, show
 from pipersr_build.config import Config, command_line, evaluation_folders, load
 from pipersr_build.config import plain as settings_of
+from pipersr_build.config.wanted import contracts
 from pipersr_build.data.corpus import photos_corpus
 from pipersr_build.errors import InputError
 from pipersr_build.evaluation.peers import with_peers
 from pipersr_build.evaluation.protocol import validation_protocol
 from pipersr_build.evidence import CensusComparison, Evidence, Fusion, Gate, judge
 from pipersr_build.export import formats
-from pipersr_build.export.build import build_for_census, check_state, contracts
+from pipersr_build.export.build import build_for_census, check_state
 from pipersr_build.export.bundle import LARGEST_RATIO, check_bundle
 from pipersr_build.export.compression.methods import parse
 from pipersr_build.export.contracts import Contract

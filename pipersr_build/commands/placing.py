@@ -161,7 +161,9 @@ def write_sums(folder: Path) -> None:
 
 
 def changed(folder: Path) -> dict[str, str]:
-    """The files of an export that are not as its sums say: missing or changed; empty without sums."""
+    """The files of an export that are not as its sums say, missing or changed; without sums, the sums."""
+    if not (folder / SUMS).is_file():
+        return {SUMS: "is missing"}
     stated, there = sums(folder), set(_names(folder))
     missing = {name: "is missing" for name in stated if name not in there}
     differing = {

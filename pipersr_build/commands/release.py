@@ -8,11 +8,11 @@ from pipersr_build.commands import arguments, placing, release_parts, reproduce
 from pipersr_build.commands.render import render, show
 from pipersr_build.commands.upscalers import EXPORT
 from pipersr_build.config import Config, command_line, load
+from pipersr_build.config.wanted import contracts
 from pipersr_build.errors import InputError
 from pipersr_build.evaluation.peers import with_peers
 from pipersr_build.evaluation.protocol import validation_protocol
 from pipersr_build.evidence import Evidence
-from pipersr_build.export.build import contracts
 from pipersr_build.export.reproduce import Comparison
 from pipersr_build.export.targets import NEWEST
 from pipersr_build.models.reference import reference_weights
@@ -94,8 +94,6 @@ def check(folder: Path) -> int:
     """
     record = release_record.load(folder / placing.RELEASE)
     changed = placing.changed(folder) | placing.unlisted(folder)
-    if not (folder / placing.SUMS).is_file():
-        changed[placing.SUMS] = "is missing"
     weights = load_weights(folder / placing.WEIGHTS)
     found: dict[str, Comparison | None] = {}
     for part in record.parts:

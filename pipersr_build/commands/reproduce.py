@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from pipersr_build import evidence, files
 from pipersr_build.commands import arguments, compare_exports, other_formats, placing
@@ -144,7 +144,8 @@ def _made(
 
 
 def _show(found: dict[str, Comparison | None], changed: dict[str, str]) -> None:
-    table = Table("package", "made again", box=SIMPLE_HEAD, pad_edge=False)
+    columns = (Column(name, overflow="fold") for name in ("package", "made again"))
+    table = Table(*columns, box=SIMPLE_HEAD, pad_edge=False)
     for name, comparison in found.items():
         table.add_row(name, _answer(comparison))
     console = Console()

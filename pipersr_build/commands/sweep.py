@@ -256,7 +256,7 @@ def _write(outcomes: Sequence[Outcome], folder: Path) -> None:
 def _table(outcomes: Sequence[Outcome]) -> Table:
     table = Table(title="sweep", title_justify="left")
     for column in ("name", *outcomes[0].varied):
-        table.add_column(column)
+        table.add_column(column, overflow="fold")
     for column in ("held-out PSNR", "step", "seconds"):
         table.add_column(column, justify="right")
     for item in outcomes:

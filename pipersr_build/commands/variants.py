@@ -13,8 +13,9 @@ from pydantic import Field
 
 from pipersr_build import files, models
 from pipersr_build.config import Config
+from pipersr_build.config.wanted import contracts
 from pipersr_build.evidence import RESIDENT, Placement, PlacementVerdict, Record
-from pipersr_build.export.build import build, contracts
+from pipersr_build.export.build import build
 from pipersr_build.export.contracts import Contract
 from pipersr_build.fusion import to_deploy
 from pipersr_build.mil.census import census

@@ -14,8 +14,8 @@ from pipersr_build.runtime.backends import COMPUTE_UNITS
 class BenchConfig:
     """What `bench packages` enlarges, how often, and what it compares with."""
 
-    iterations: int | None = None  # timed pictures or frames; none: 100 by Core ML, 10 by the interpreter
-    warm_up: int | None = None  # before them, not timed; none: 10 by Core ML, 2 by the interpreter
+    iterations: int | None = None  # timed pictures or frames; none: 100 by Core ML, 5 by the interpreter
+    warm_up: int | None = None  # before them, not timed; none: 10 by Core ML, 1 by the interpreter
     picture: str = "1024x1024"  # the picture that is enlarged by tiles: WxH
     video: Any = "360p,480p,540p"  # the frames: names or WxH, as a list or separated by commas
     compute_units: Any = field(default_factory=lambda: list(COMPUTE_UNITS))  # of Core ML, each in turn

@@ -66,3 +66,8 @@ class Training(Record):
     curve: list[LossPoint]
     validation: list[ValidationPoint]
     weights_sha256: str
+
+    @property
+    def parts(self) -> list["Training"]:
+        """The runs that the weights went through, the first one first and this one last."""
+        return [*(self.before.parts if self.before is not None else []), self]

@@ -1,4 +1,4 @@
-"""Build the packages that a configuration asks for."""
+"""Build the packages of a deploy network, one for every contract."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -8,7 +8,6 @@ import numpy as np
 from torch import nn
 
 from pipersr_build import models
-from pipersr_build.config import ExportConfig
 from pipersr_build.errors import InputError
 from pipersr_build.export.compression.methods import KEY, METHOD_KEY, Method
 from pipersr_build.export.compression.variants import Smaller, versions
@@ -16,32 +15,11 @@ from pipersr_build.export.contracts import Contract
 from pipersr_build.export.convert import TRACE_SIZE, convert, state_channels, trace
 from pipersr_build.export.metadata import NOBODY, TARGET, About, contract_values
 from pipersr_build.export.refusals import naming_the_operation
-from pipersr_build.export.sizes import FrameSize, parse_sizes
 from pipersr_build.export.targets import both
 from pipersr_build.export.write import write_package
 from pipersr_build.models import quantized
 
 CENSUS_SIZE = 32  # the operation count does not depend on the frame size
-
-
-def contracts(config: ExportConfig) -> list[Contract]:
-    """The packages to make, images first.
-
-    Raises:
-        InputError: a size that is not understood, or nothing to make.
-    """
-    tile = config.image.tile
-    wanted = [Contract("image", str(tile), tile, tile)] if config.image.enabled else []
-    if config.video.enabled:
-        wanted += [_video(size, state=config.video.state) for size in parse_sizes(config.video.size)]
-    if not wanted:
-        raise InputError("no package is to be made", where="configuration group export", fix="use export=all")
-    return wanted
-
-
-def _video(size: FrameSize, *, state: bool) -> Contract:
-    label = f"{size.label}_state" if state else size.label
-    return Contract("video", label, size.height, size.width, state)
 
 
 def check_state(wanted: Iterable[Contract], methods: Iterable[Method]) -> None:

@@ -59,6 +59,7 @@ def _operation(said: str, heard: _Listener) -> str:
         r"node \S+ \((\w+)\)",
         r'with type "(\w+)"',
         r"OpOverload\(op='([^']+)'",
+        r"unsupported ATen ops: ([\w.]+(?:, [\w.]+)*)",
     ):
         if named := re.search(pattern, said):
             return named[1]

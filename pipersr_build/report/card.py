@@ -133,10 +133,13 @@ def _training(training: Training | None) -> list[str]:
     last = training.validation[-1] if training.validation else None
     held_out = f"{fmt.decibels(last.psnr)} at step {last.step:,}" if last else fmt.NOT_MEASURED
     patch = f"{training.patch}×{training.patch}"
+    parts = training.parts
+    whole = f"{sum(p.steps for p in parts):,} in {fmt.duration(sum(p.seconds for p in parts))}"
     rows = [
         ["corpus", text(training.corpus)],
         ["pictures", f"{len(training.train_images):,} trained on, {len(training.holdout_images):,} held out"],
-        ["steps", f"{training.steps:,} in {fmt.duration(training.seconds)}"],
+        ["steps", f"{whole}, in {len(parts)} parts" if len(parts) > 1 else whole],
+        *([["the last part, of which all below is", _steps(training)]] if len(parts) > 1 else []),
         ["batch", f"{training.batch:,} patches of {patch} LR pixels"],
         ["loss", text(training.loss)],
         ["precision", text(training.precision)],
@@ -146,6 +149,10 @@ def _training(training: Training | None) -> list[str]:
         ["weights SHA-256", code(training.weights_sha256)],
     ]
     return [table(["fact", "value"], rows)]
+
+
+def _steps(training: Training) -> str:
+    return f"{training.steps:,} steps in {fmt.duration(training.seconds)}"
 
 
 def _provenance(evidence: Evidence) -> list[str]:

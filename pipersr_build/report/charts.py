@@ -41,6 +41,13 @@ class Scale:
         low, high, here = (math.log10(v) if self.log else v for v in (self.low, self.high, value))
         return self.start + (self.end - self.start) * (here - low) / (high - low)
 
+    def words(self, tick: float) -> str:
+        """A tick's number; on a linear axis all have as many digits behind the point."""
+        if self.log:
+            return f"{tick:,.6g}"
+        digits = max((len(f"{one:.6g}".partition(".")[2]) for one in self.ticks), default=0)
+        return f"{tick:,.{digits}f}"
+
 
 def line_chart(
     points: Sequence[Point],
@@ -135,10 +142,10 @@ def _grid(x: Scale, y: Scale) -> list[str]:
     lines = []
     for tick in y.ticks:
         lines.append(segment("grid", x.start, y(tick), x.end, y(tick)))
-        lines.append(text("tick", x.start - 8, y(tick) + 4, f"{tick:,.6g}", "end"))
+        lines.append(text("tick", x.start - 8, y(tick) + 4, y.words(tick), "end"))
     for tick in x.ticks:
         lines.append(segment("grid", x(tick), y.start, x(tick), y.start + 4))
-        lines.append(text("tick", x(tick), y.start + 18, f"{tick:,.6g}", "middle"))
+        lines.append(text("tick", x(tick), y.start + 18, x.words(tick), "middle"))
     lines.append(segment("axis", x.start, y.start, x.end, y.start))
     return lines
 

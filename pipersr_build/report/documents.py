@@ -14,6 +14,7 @@ from pipersr_build.benchmark import (
     comparison_record,
     compression_record,
     controls_record,
+    formats,
     latency,
     latency_tables,
     numerics_record,
@@ -111,11 +112,7 @@ def _quality_table(found: evaluations.Evaluation, rows: list[tuple[str, Quality]
 def training_table() -> str:
     """How the reference weights came to be, part by part."""
     text = (WEIGHTS / f"{REFERENCE}.training.json").read_text()
-    parts, part = [], Training.model_validate_json(text)
-    parts.append(part)
-    while part.before is not None:
-        part = part.before
-        parts.insert(0, part)
+    parts = Training.model_validate_json(text).parts
     lines = ["| part | steps (kept) | batch x patch | loss | optimiser, schedule | form | hours | held-out |",
              "|---|---:|---|---|---|---|---:|---:|"]  # fmt: skip
     for number, p in enumerate(parts, start=1):
@@ -171,6 +168,16 @@ def zoo_table() -> str:
     found = zoo.load_record(RECORDS / "zoo.json")
     where = f"spandrel {found.spandrel}, chip {found.chip}, target {found.target}; {_where(found.provenance)}"
     return f"{zoo.table(found)}\n\n{where}"
+
+
+def formats_table() -> str:
+    """Which networks come through as ONNX files and Core AI models; without a record, how to make one."""
+    path = RECORDS / "formats.json"
+    if not path.is_file():
+        return formats.NOT_MEASURED
+    found = formats.load(path)
+    versions = ", ".join(f"{name} {version}" for name, version in found.versions.items())
+    return f"{formats.table(found)}\n\n{versions}; {_where(found.provenance)}"
 
 
 def comparison_table() -> str:
@@ -254,6 +261,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "compression": compression_table,
     "controls": controls_table,
     "coverage": coverage_table,
+    "formats": formats_table,
     "latency": latency_table,
     "numerics": numerics_table,
     "numerics_margins": margin_table,

@@ -75,6 +75,11 @@ def value_label(gate: Gate) -> str:
     return fmt.quantity(gate.value, gate.unit, against=gate.threshold)
 
 
+def subject_label(gate: Gate) -> str:
+    """What the gate is asked of, without the ending of packages: `video_bundle:upscale_360p`."""
+    return gate.subject.replace(".mlpackage", "")
+
+
 def threshold_label(gate: Gate) -> str:
     """The gate's threshold with its sense and unit."""
     return fmt.threshold(gate.threshold, gate.unit, gate.direction)

@@ -23,9 +23,9 @@ class PeersView:
 
 @dataclass(frozen=True)
 class LatencyView:
-    """One package's latency on every chip."""
+    """The latency on every chip of a package, and of all others whose bands are the same."""
 
-    label: str
+    labels: tuple[str, ...]
     bands: tuple[Latency, ...]
     svg: Markup
 
@@ -96,20 +96,33 @@ def _latencies(packages: Sequence[PackageRecord]) -> tuple[LatencyView, ...]:
     if not known:
         return ()
     within = latency_chart.common_range([band for package in known for band in package.latencies])
+    alike: dict[object, list[PackageRecord]] = {}
+    for package in known:
+        bands = tuple(band.model_dump_json() for band in package.latencies)
+        alike.setdefault((bands, package.contract, _chip(package)), []).append(package)
     return tuple(
-        LatencyView(package.label, tuple(package.latencies), _latency(package, within, f"latency-{number}"))
-        for number, package in enumerate(known, 1)
+        LatencyView(
+            tuple(package.label for package in group),
+            tuple(group[0].latencies),
+            _latency(group[0], within, f"latency-{number}"),
+        )
+        for number, group in enumerate(alike.values(), 1)
     )
 
 
-def _latency(package: PackageRecord, within: tuple[float, float], key: str) -> Markup:
+def _chip(package: PackageRecord) -> str:
+    """The chip that a package was placed for; empty where no latency is known on it."""
     placed = package.placement.latency if package.placement is not None else None
+    return placed.chip if placed is not None else ""
+
+
+def _latency(package: PackageRecord, within: tuple[float, float], key: str) -> Markup:
     svg = latency_chart.latency_chart(
         package.latencies,
         within,
         key=key,
         title=package.label,
-        chosen=placed.chip if placed is not None else "",
+        chosen=_chip(package),
         video=package.contract == "video",
     )
     return Markup(svg)  # safe: charts escape

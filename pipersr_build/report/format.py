@@ -88,7 +88,7 @@ def threshold(value: float, unit: str, direction: str) -> str:
     sign = "≥" if direction == "at least" else "≤"
     factor, shown = _shown(unit)
     number = _scaled(value, factor)
-    exact = shown.split(" ")[0] in ("dB", "%", "MB")
+    exact = shown.split(" ")[0] in ("dB", "%", "MB", "times")
     return f"{sign} {with_unit(f'{number:,.6g}' if exact else _number(number, shown, None), shown)}"
 
 
@@ -110,6 +110,8 @@ def with_unit(number: str, unit: str) -> str:
     """Number and unit; a unit that begins with a digit is bracketed: `1 (8-bit levels)`."""
     if not unit:
         return number
+    if number == "1" and unit.split(" ")[0] == "levels":
+        unit = unit.replace("levels", "level", 1)
     return f"{number} ({unit})" if unit[0].isdigit() else f"{number} {unit}"
 
 
@@ -127,7 +129,7 @@ def _number(value: float, unit: str, limit: float | None) -> str:
 
 def _style(value: float, unit: str) -> tuple[int, str]:
     """Digits after the point and the format's letter for a number in `unit`."""
-    fixed = {"dB": 2, "%": 1, "MB": 2}.get(unit.split(" ")[0])
+    fixed = {"dB": 2, "%": 1, "MB": 2, "times": 3}.get(unit.split(" ")[0])
     if fixed is not None:
         return fixed, "f"
     if value == int(value) and abs(value) < 1e15:

@@ -1,6 +1,6 @@
 """An inspection in the terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -67,9 +67,7 @@ def _feature(way: str, feature: Feature) -> Text:
 
 
 def _operations(function: FunctionReport) -> Table:
-    table = _table("operation", "type", "result")
-    for name in ("largest", "sum, pictures", "sum, any input"):
-        table.add_column(name, justify="right")
+    table = _table("operation", "type", "result", numbers=("largest", "sum, pictures", "sum, any input"))
     for op in function.operations:
         numbers = (op.largest, op.sum_on_pictures, op.sum_of_any)
         cells = (op.name, op.operator, op.result, *("" if n is None else f"{n:.4g}" for n in numbers))
@@ -78,28 +76,29 @@ def _operations(function: FunctionReport) -> Table:
 
 
 def _weights(function: FunctionReport) -> Table:
-    table = _table("weights of", "which", "type", "stored as")
-    for name in ("least", "greatest", "mean", "deviation", "zeros", "subnormal"):
-        table.add_column(name, justify="right")
+    numbers = ("least", "greatest", "mean", "deviation", "zeros", "subnormal")
+    table = _table("weights of", "type (stored as)", numbers=numbers)
     for one in function.weights:
-        numbers = [f"{n:.4g}" for n in (one.least, one.greatest, one.mean, one.deviation)]
-        cells = (one.operation, one.argument, one.type, one.stored, *numbers)
+        found = [f"{n:.3g}" for n in (one.least, one.greatest, one.mean, one.deviation)]
+        stored = "" if one.type.startswith(one.stored) else f" ({one.stored})"
+        cells = (f"{one.operation} {one.argument}", f"{one.type}{stored}", *found)
         table.add_row(*map(printable, cells), str(one.zeros), str(one.subnormal))
     return table
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
+def _table(*columns: str, numbers: Sequence[str]) -> Table:
+    """A table whose words are folded where the terminal is narrow, and whose numbers are whole."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True, header_style="bold")
     for name in columns:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", ratio=1)
+    for name in numbers:
+        table.add_column("\n".join(name.split(", ")), justify="right", no_wrap=True)
     return table
 
 
 def _margins(report: PackageReport) -> Table:
     """The largest numbers beside the limits that they must stay below."""
-    table = _table("margin to overflow")
-    for name in ("value", "limit", "times below"):
-        table.add_column(name, justify="right")
+    table = _table("margin to overflow", numbers=("value", "limit", "times below"))
     table.add_column("what ends there")
     for key, (title, limit, what) in _MARGINS.items():
         value = report.margins[key]

@@ -8,11 +8,11 @@ from pipersr_build.evidence.figures import Peer
 from pipersr_build.report.charts import Scale, linear_ticks, log_ticks
 from pipersr_build.report.labels import Box, place
 from pipersr_build.report.quality_plot import elided, short
-from pipersr_build.report.shapes import dot, drawing, segment, text
+from pipersr_build.report.shapes import dot, drawing, label, segment, text
 
 WIDTH, HEIGHT = 460, 330
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 10, 30, 44
-_LETTER, _BOLD, _LINE, _RADIUS = 6.1, 7.6, 13.0, 4.5
+_LETTER, _BOLD, _LINE, _RADIUS = 6.8, 8.2, 13.0, 4.5
 _MARKS = {"ours": "mark", "measured": "dark", "published": "hollow"}
 
 
@@ -83,7 +83,7 @@ def _axes(x: Scale, y: Scale) -> list[str]:
     lines = []
     for tick in y.ticks:
         lines += [segment("grid", x.start, y(tick), x.end, y(tick))]
-        lines += [text("tick", x.start - 7, y(tick) + 4, f"{tick:.6g}", "end")]
+        lines += [text("tick", x.start - 7, y(tick) + 4, y.words(tick), "end")]
     for tick in x.ticks:
         lines += [segment("grid", x(tick), y.start, x(tick), y.start + 4)]
         lines += [text("tick", x(tick), y.start + 17, short(tick), "middle")]
@@ -121,7 +121,7 @@ def _marks(known: Sequence[Peer], x: Scale, y: Scale) -> list[str]:
         words = f"{row.network}: {row.psnr:.2f} dB, {row.parameters:,} parameters, {row.protocol}"
         lines.append(dot(_MARKS[row.kind], px, py, _RADIUS + (row.kind == "ours"), words))
         kind = "name" if row.kind == "ours" else "tick"
-        lines.append(text(kind, (box.left + box.right) / 2, box.bottom - 3, name, "middle"))
+        lines.append(label(kind, box, (px, py), name))
     return lines
 
 

@@ -1,5 +1,6 @@
 """The roofline: FLOP per byte against FLOP per second, a package's prediction under the chips' roofs."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,11 +8,12 @@ from pipersr_build.evidence import Latency, PackageRecord
 from pipersr_build.evidence.figures import Roof, Traffic
 from pipersr_build.report.charts import Scale, log_ticks
 from pipersr_build.report.labels import Box, place
-from pipersr_build.report.shapes import dot, drawing, segment, text
+from pipersr_build.report.shapes import dot, drawing, label, segment, text
 
 WIDTH, HEIGHT = 460, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 44, 66, 30, 44
-_LETTER, _LINE = 6.4, 14.0
+_LETTER, _LINE = 6.8, 14.0
+_NEAR = 12.0  # pixels within which points share a name
 
 
 @dataclass(frozen=True)
@@ -137,15 +139,17 @@ def _point(case: Case, own: Roof, x: Scale, y: Scale) -> str:
 
 
 def _names(found: Sequence[Case], x: Scale, y: Scale) -> list[str]:
-    """The first and the last package are named; the others lie between and say so under the pointer."""
-    named = list(dict.fromkeys([found[0], found[-1]]))
-    points = [(x(case.fused), y(case.expected)) for case in named]
-    sizes = [(_LETTER * len(case.label), _LINE) for case in named]
+    """The names at the points, and where several lie in one place, of the first: all say theirs on hover."""
+    places: dict[tuple[float, float], Case] = {}
+    for case in found:
+        at = x(case.fused), y(case.expected)
+        if all(math.dist(at, other) > _NEAR for other in places):
+            places[at] = case
+    named = [(point, case.label.replace(".mlpackage", "")) for point, case in places.items()]
+    sizes = [(_LETTER * len(name), _LINE) for _, name in named]
     frame = Box(_LEFT, y.start - 0.45 * (y.start - y.end), WIDTH - _RIGHT, y.start)
-    boxes = place(points, sizes, frame, 5)
-    lines = []
-    for (px, py), box, case in zip(points, boxes, named, strict=True):
-        middle = (box.left + box.right) / 2
-        lines += [segment("leader", px, py, *box.nearest((px, py)))]
-        lines += [text("tick", middle, box.bottom - 3, case.label, "middle")]
-    return lines
+    lines, names = [], []
+    for (point, name), box in zip(named, place(list(places), sizes, frame, 5), strict=True):
+        lines.append(segment("leader", *point, *box.nearest(point)))
+        names.append(label("tick", box, point, name))
+    return [*lines, *names]

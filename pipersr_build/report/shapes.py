@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from html import escape
 
+from pipersr_build.report.labels import Box
+
 
 def drawing(
     kind: str,
@@ -43,6 +45,18 @@ def segment(kind: str, x1: float, y1: float, x2: float, y2: float, more: str = "
 def text(kind: str, x: float, y: float, words: str, anchor: str = "start") -> str:
     """Words at a point on their base line."""
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
+
+
+def label(kind: str, place: Box, point: tuple[float, float], words: str) -> str:
+    """The name of a point in the place that was found for it, written away from the point.
+
+    However wide the reader's font is, it then grows away from what it names.
+    """
+    if place.left >= point[0]:
+        return text(kind, place.left + 1, place.bottom - 3, words)
+    if place.right <= point[0]:
+        return text(kind, place.right - 1, place.bottom - 3, words, "end")
+    return text(kind, (place.left + place.right) / 2, place.bottom - 3, words, "middle")
 
 
 def dot(kind: str, x: float, y: float, radius: float, words: str) -> str:

@@ -49,8 +49,7 @@ def _add_columns(table: Table) -> None:
 def _row(gate: Gate) -> list[Text]:
     """The cells of one gate, as `Text`: a record's brackets are not to be read as rich's markup."""
     style = _STYLES[gate.verdict]
-    subject = gate.subject.removesuffix(".mlpackage")
-    cells = [gate.name, subject, facts.value_label(gate), facts.threshold_label(gate)]
+    cells = [gate.name, facts.subject_label(gate), facts.value_label(gate), facts.threshold_label(gate)]
     quiet = "dim" if gate.verdict == "not measured" else ""
     return [*(printable(cell, quiet) for cell in cells), printable(facts.verdict_label(gate), style)]
 

@@ -94,7 +94,7 @@ def service():
 @pytest.mark.parametrize("page", RUN, ids=name_of)
 def test_every_block_of_the_page_runs(page, prepared, tmp_path, monkeypatch, capfd, service):
     if page.name == "formats.md" and importlib.util.find_spec("coreai_torch") is None:
-        pytest.skip("coreai-torch has no build for this system")
+        pytest.skip("coreai-torch is not installed")
     folder = tmp_path / "work"
     shutil.copytree(prepared, folder)
     monkeypatch.chdir(folder)

@@ -11,7 +11,8 @@ from pipersr_build.models.paragonsr2 import ParagonSR2Config
 from pipersr_build.models.weights import save_weights
 
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("coreai_torch") is None, reason="coreai-torch has no build for this system"
+    importlib.util.find_spec("coreai_torch") is None,
+    reason="coreai-torch is not installed",
 )
 ONNX = ["network_dynamic_state.onnx", "video_24x16_state.onnx"]
 SMALL = ["export=video", "export.video.size=24x16", "export.video.state=true", "placement.gate=can"]

@@ -8,6 +8,7 @@ import contextlib
 import copy
 import io
 import json
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -120,6 +121,7 @@ def exported(network: nn.Module, size: tuple[int, int]) -> Any:
     channels = (3, *state_channels(network))
     table = library().get_decomp_table()
     table[torch.ops.aten.silu.default] = _silu
+    table[torch.ops.aten.var.correction] = _var
     with torch.inference_mode(False), torch.no_grad(), quiet.conversion():
         example = tuple(torch.zeros(1, n, *size, dtype=dtype) for n in channels)
         return torch.export.export(network.eval(), example).run_decompositions(table)
@@ -127,6 +129,13 @@ def exported(network: nn.Module, size: tuple[int, int]) -> Any:
 
 def _silu(x: Tensor) -> Tensor:
     return x * torch.sigmoid(x)
+
+
+def _var(x: Tensor, dim: list[int], *, correction: float = 1, keepdim: bool = False) -> Tensor:
+    """The variance over some axes, as means: coreai-torch has none."""
+    count = math.prod(x.shape[axis] for axis in dim)
+    mean = (x - x.mean(dim, keepdim=True)).square().mean(dim, keepdim=keepdim)
+    return mean if correction == 0 else mean * (count / (count - correction))
 
 
 def save(program: Any, path: Path, stated: Mapping[str, str], custom: Mapping[str, str]) -> None:

@@ -68,16 +68,17 @@ class Bottleneck(Branch):
 class Gate(nn.Module):
     """The product of the first and the second half of the channels, B, 2C, H, W to B, C, H, W.
 
-    It is taken in float32 and cut off at fp16's largest number. In a package it is an fp16 multiplication
-    and an fp16 clip, without casts, and the same to the last bit: a product of two fp16 numbers is exact in
-    float32, so both round it once; where fp16 overflows, from 65520 on, the clip puts 65504 for infinity.
+    In training it is taken in float32 and cut off at fp16's largest number. In a package it is an fp16
+    multiplication and an fp16 clip, without casts, and the same to the last bit: a product of two fp16
+    numbers is exact in float32, so both round it once; where fp16 overflows, from 65520 on, the clip puts
+    65504 for infinity.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Multiply."""
-        a, b = x.chunk(2, dim=1)
+        a, b = at_least_float32(x).chunk(2, dim=1)
         with torch.autocast(x.device.type, enabled=False):
-            return (at_least_float32(a) * at_least_float32(b)).clamp(-LARGEST, LARGEST)
+            return (a * b).clamp(-LARGEST, LARGEST)
 
 
 class GatedPair(Branch):

@@ -13,7 +13,9 @@ FIRST_GAIN = 1e-5  # of a branch: a new block passes its input on, almost
 
 
 def at_least_float32(x: Tensor) -> Tensor:
-    """x, in float32 where it is of a lower precision."""
+    """x, under autocast in float32; a network that is itself of lower precision computes in its own type."""
+    if not torch.is_autocast_enabled(x.device.type):
+        return x
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 

@@ -10,8 +10,9 @@ import torch
 from pipersr_build import files, models
 from pipersr_build.commands.checks import check_parity
 from pipersr_build.config import ExportConfig, ImageExport, VideoExport
+from pipersr_build.config.wanted import contracts
 from pipersr_build.data.corpus import photos_corpus
-from pipersr_build.export.build import build, build_for_census, contracts
+from pipersr_build.export.build import build, build_for_census
 from pipersr_build.export.bundle import bundle, function_name, ratio
 from pipersr_build.export.targets import MACOS
 from pipersr_build.fusion import fold_batch_norms
@@ -136,7 +137,8 @@ from pipersr_build import models
 from pipersr_build.commands.checks import check_parity
 from pipersr_build.config import ExportConfig, ImageExport, VideoExport
 from pipersr_build.data.corpus import photos_corpus
-from pipersr_build.export.build import build, contracts
+from pipersr_build.config.wanted import contracts
+from pipersr_build.export.build import build
 from pipersr_build.fusion import fold_batch_norms
 from pipersr_build.models.pipersr import PiperSRConfig
 torch.manual_seed(0)

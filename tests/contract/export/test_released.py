@@ -8,8 +8,8 @@ from pipersr_build import evidence, files
 from pipersr_build.commands import export, placing, publish, release_parts, reproduce
 from pipersr_build.commands.upscalers import EXPORT, Upscalers
 from pipersr_build.config.upscale import UpscaleConfig
+from pipersr_build.config.wanted import contracts
 from pipersr_build.export import metadata
-from pipersr_build.export.build import contracts
 from pipersr_build.mil.package import open_package
 from pipersr_build.models.weights import load_weights
 from pipersr_build.report import release_record
@@ -38,6 +38,11 @@ def test_the_packages_are_those_of_the_evidence_and_of_the_release(released):
     assert {"image_128.mlpackage", "video_360p.mlpackage", "video_480p.mlpackage", "video_540p.mlpackage",
             "video_bundle.mlpackage"} <= known.keys()  # fmt: skip
     assert any(package.method for package in released.packages)
+
+
+def test_the_bundle_is_hardly_larger_than_one_of_its_packages():
+    largest = max(files.size_bytes(FOLDER / f"video_{size}.mlpackage") for size in ("360p", "480p", "540p"))
+    assert files.size_bytes(FOLDER / "video_bundle.mlpackage") < 1.05 * largest
 
 
 def test_they_are_of_the_shipped_weights(released):

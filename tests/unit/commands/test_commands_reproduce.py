@@ -99,6 +99,8 @@ def test_a_file_that_is_gone_or_changed_is_told_by_the_sums(tmp_path):
     (tmp_path / "a").unlink()
     (tmp_path / "b").write_text("other")
     assert placing.changed(tmp_path) == {"a": "is missing", "b": "was changed"}
+    (tmp_path / placing.SUMS).unlink()
+    assert placing.changed(tmp_path) == {placing.SUMS: "is missing"}
 
 
 def test_the_short_form_of_a_bundle_chooses_what_it_needs():

@@ -38,3 +38,6 @@ def test_doctor_says_which_formats_can_be_written(monkeypatch, capsys):
     shown = capsys.readouterr().out
     assert "onnxruntime 1." in shown
     assert "pip install 'pipersr-build[coreai]'" in shown
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.main(["doctor"]) == 0
+    assert "…" not in capsys.readouterr().out  # folded, not cut off

@@ -18,7 +18,8 @@ from pipersr_build.validation.coreai_file import open_coreai
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.skipif(
-    importlib.util.find_spec("coreai_torch") is None, reason="coreai-torch has no build for this system"
+    importlib.util.find_spec("coreai_torch") is None,
+    reason="coreai-torch is not installed",
 )
 PICTURES = [("a", np.random.default_rng(1).integers(0, 256, (40, 50, 3), dtype=np.uint8))]
 WANTED = [Contract("image", "16", 16, 16), Contract("video", "v", 12, 20)]

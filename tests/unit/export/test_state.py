@@ -5,8 +5,9 @@ import torch
 
 from pipersr_build import models
 from pipersr_build.config import ExportConfig, ImageExport, VideoExport
+from pipersr_build.config.wanted import contracts
 from pipersr_build.errors import InputError
-from pipersr_build.export.build import build, check_state, contracts
+from pipersr_build.export.build import build, check_state
 from pipersr_build.export.compression.methods import METHODS
 from pipersr_build.export.compression.variants import Smaller
 from pipersr_build.export.contracts import Contract

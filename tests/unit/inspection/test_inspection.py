@@ -142,3 +142,13 @@ def test_an_unknown_word_is_refused(word):
 def test_a_package_that_is_not_there_is_refused(tmp_path, capsys):
     assert main(["inspect", str(tmp_path / "none.mlpackage")]) == 2
     assert "no such package" in capsys.readouterr().err
+
+
+def test_no_number_is_cut_off_on_a_narrow_terminal(tiny, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["inspect", str(tiny.video), "pictures=none"]) == 0
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert all(
+        f"{one.least:.3g}" in out for one in inspect(open_package(tiny.video), []).functions[0].weights
+    )

@@ -1,8 +1,11 @@
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from pipersr_build import models
+from pipersr_build.models.paragonsr2 import ParagonSR2Config
 from pipersr_build.models.paragonsr2.attention import TokenAttention, WindowAttention, rolled
 from pipersr_build.models.paragonsr2.branches import DILATION, LARGEST, Gate, depthwise
 from pipersr_build.models.paragonsr2.parts import RMSNorm
@@ -70,9 +73,17 @@ def test_the_norm_is_that_of_each_pixels_channels():
     torch.testing.assert_close(norm(x), expected.movedim(3, 1), rtol=1e-12, atol=1e-12)
 
 
-def test_squares_beyond_fp16_do_not_overflow_the_norm():
+def test_squares_beyond_fp16_do_not_overflow_the_norm_under_autocast():
     x = torch.full((1, 4, 1, 1), 60000.0, dtype=torch.float16)
-    assert torch.allclose(RMSNorm(4)(x), torch.ones(1, 4, 1, 1), atol=1e-3)
+    with torch.autocast("cpu", torch.float16):
+        assert torch.allclose(RMSNorm(4)(x), torch.ones(1, 4, 1, 1), atol=1e-3)
+
+
+@pytest.mark.parametrize("block", ["stream", "photo", "pro"])
+def test_a_network_of_half_precision_computes_in_it_throughout(block):
+    network = models.build(ParagonSR2Config(block=block, channels=16, blocks=1, window=8)).half().eval()
+    with torch.inference_mode():
+        assert network(torch.rand(1, 3, 16, 8).half()).dtype == torch.float16
 
 
 def test_the_gates_product_is_cut_off_at_fp16s_largest():

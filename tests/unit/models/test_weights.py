@@ -2,7 +2,7 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 
 from pipersr_build import models
 from pipersr_build.errors import InputError
@@ -49,6 +49,15 @@ def test_the_same_network_gives_the_same_bytes(saved, tmp_path):
     assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
 
 
+def stores_complex():
+    """Whether this safetensors writes complex numbers: 0.5 does not."""
+    try:
+        save({"x": torch.zeros(1, dtype=torch.complex64)})
+    except KeyError:
+        return False
+    return True
+
+
 def rewrite(path, change=lambda _: None, metadata=None):
     tensors = load_file(path)
     change(tensors)
@@ -66,7 +75,11 @@ def rewrite(path, change=lambda _: None, metadata=None):
         (lambda t: t.update({"tail.bias": torch.full((12,), 1e300, dtype=torch.float64)}), "infinite"),
         (lambda t: t["body.0.norm1.running_var"].neg_(), "norm1.running_var holds negative variances"),
         (lambda t: t.update({"tail.bias": torch.zeros(12, dtype=torch.int8)}), "tail.bias is int8"),
-        (lambda t: t.update({"tail.bias": torch.zeros(12, dtype=torch.complex64)}), "tail.bias is complex64"),
+        pytest.param(
+            lambda t: t.update({"tail.bias": torch.zeros(12, dtype=torch.complex64)}),
+            "tail.bias is complex64",
+            marks=pytest.mark.skipif(not stores_complex(), reason="this safetensors writes none"),
+        ),
     ],
 )
 def test_weights_that_do_not_fit_are_refused(saved, change, message):

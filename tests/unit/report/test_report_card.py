@@ -175,6 +175,15 @@ def test_absent_parts():
     assert "None\n" not in card
 
 
+def test_a_training_in_parts_is_told_as_a_whole():
+    before = full().training.model_copy(update={"steps": 54_000, "seconds": 3_900.0})
+    card = render_card(
+        full().model_copy(update={"training": full().training.model_copy(update={"before": before})})
+    )
+    assert "| steps | 74,000 in 2 h 28 min, in 2 parts |" in card
+    assert "| the last part, of which all below is | 20,000 steps in 1 h 23 min |" in card
+
+
 def test_training_without_validation():
     trained = full().training.model_copy(update={"validation": []})
     card = render_card(full().model_copy(update={"training": trained}))

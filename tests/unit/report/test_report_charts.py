@@ -73,3 +73,10 @@ def test_strip_has_a_cell_for_each_item():
     assert [rect.attrib["class"] for rect in root.iter("rect")] == ["op-yes", "op-no"]
     assert next(root.iter("rect")).find("title").text == "1 <conv>"
     assert list(ET.fromstring(charts.strip([], key="s", title="t", description="d")).iter("rect")) == []
+
+
+def test_ticks_of_an_axis_have_as_many_digits_as_each_other():
+    root = drawn([(0, 33.66), (9000, 33.75)])
+    ticks = [one.text for one in root.iter("text") if one.text.startswith("33.")]
+    assert "33.70" in ticks
+    assert {len(tick) for tick in ticks} == {5}

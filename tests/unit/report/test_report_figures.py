@@ -176,3 +176,12 @@ def test_activations_of_a_package_that_is_kept_are_kept_too(tmp_path):
         new = before.model_copy(update={**nothing, "weights_sha256": weights})
         found = placing.carry_over(placing.Place(tmp_path, stage, before), new)
         assert found.activations == expected
+
+
+def test_packages_with_the_same_bands_share_a_chart_that_names_them():
+    record = full()
+    twin = record.packages[0].model_copy(update={"file": "image_128_int8.mlpackage"})
+    found = figures_of(record.model_copy(update={"packages": [*record.packages, twin]})).latencies
+    assert [view.labels for view in found] == [(IMAGE, "image_128_int8.mlpackage"), (VIDEO,)]
+    other = twin.model_copy(update={"latencies": latencies(0.2)})
+    assert len(figures_of(record.model_copy(update={"packages": [*record.packages, other]})).latencies) == 3

@@ -22,6 +22,9 @@ from pipersr_build.report import format as fmt
         (0.003, "", "3.0e-03"),
         (1.234, "ms", "1.23 ms"),
         (1, "8-bit levels", "1 (8-bit levels)"),
+        (1, "levels", "1 level"),
+        (2, "levels of 255", "2 levels of 255"),
+        (1.0, "times", "1.000 times"),
     ],
 )
 def test_quantity(value, unit, text):

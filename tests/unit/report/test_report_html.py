@@ -212,6 +212,16 @@ def test_many_pictures_fold_under_their_mean(page_of):
     assert text.count("mean 29.10") == 2
 
 
+def test_a_training_in_parts_is_told_as_a_whole(page_of):
+    before = full().training.model_copy(update={"steps": 54_000, "seconds": 3_900.0, "chosen_psnr": 33.694})
+    trained = full().training.model_copy(update={"before": before})
+    said = section(page_of(training=trained), "training")
+    assert "In 2 parts" in said
+    assert "74,000 steps in 2 h 28 min in all" in said
+    assert "33.69 dB" in said
+    assert "parts" not in section(page_of(), "training")
+
+
 def test_long_training_starts_far_below_bicubic(page):
     text = section(page, "training")
     assert "1 early point, far below the rest, is not drawn." in text
@@ -288,7 +298,9 @@ def test_other_formats_have_a_section_where_there_are_some(page, page_of):
         file="net.onnx", format="onnx", contract="video", input="1 x 3 x 8 x 8", output="1 x 3 x 16 x 16",
         runtime="ONNX 17", bytes=1_000_000, sha256="c3" * 32, census={"Conv": 14}, parity=known.parity,
     )  # fmt: skip
-    text = section(page_of(files=[record]), "formats")
+    with_it = page_of(files=[record])
+    assert '<a href="#formats">1 file in other formats</a>' in with_it
+    text = section(with_it, "formats")
     assert "net.onnx" in text
     assert "14 Conv" in text
     assert "Parity with PyTorch, 2 runs" in text

@@ -49,3 +49,22 @@ def test_boxes_that_share_an_edge_do_not_meet() -> None:
     assert first.meets(Box(9, 9, 20, 20))
     assert first.nearest((20, 5)) == (10, 5)
     assert first.nearest((3, 4)) == (3, 4)
+
+
+def test_a_name_that_others_would_cross_finds_another_place() -> None:
+    points = [(430.0, 30.0), (457.0, 75.0), (366.0, 48.0), (380.0, 54.0), (390.0, 52.0), (397.0, 64.0)]
+    sizes = [(93.0, 13.0), (93.0, 13.0), (31.0, 13.0), (45.0, 13.0), (31.0, 13.0), (31.0, 13.0)]
+    boxes = place(points, sizes, Box(44, 20, 470, 290), 5)
+    for index, box in enumerate(boxes):
+        assert box.inside(Box(44, 20, 470, 290))
+        for other, point in zip(boxes[:index], points[:index], strict=True):
+            assert not box.meets(other)
+            tip = other.nearest(point)
+            middle = (point[0] + tip[0]) / 2, (point[1] + tip[1]) / 2
+            assert not (box.left < middle[0] < box.right and box.top < middle[1] < box.bottom)
+
+
+def test_a_name_at_the_edge_is_moved_sideways_into_the_frame() -> None:
+    (box,) = place([(95, 50)], [(80, 13)], Box(0, 0, 100, 100), 4, obstacles=[(50, 50)])
+    assert box.right == 100
+    assert not box.meets(mark((95, 50), 4))

@@ -62,3 +62,9 @@ def test_records_cannot_steer_the_terminal():
     text = printed(gates_table([gate]))
     assert "[red]a[/red]" in text
     assert "\x1b" not in text
+
+
+def test_functions_of_a_bundle_are_named_without_the_packages_ending():
+    gate = judge("a", "video_bundle.mlpackage:upscale_360p", 1.0, "at most", 1.05, "times", command="c")
+    line = next(line for line in printed(gates_table([gate])).splitlines() if "upscale" in line)
+    assert line.split() == ["a", "video_bundle:upscale_360p", "1.000", "times", "≤", "1.05", "times", "pass"]
