@@ -27,7 +27,9 @@ _CAUSES = {
     errno.EROFS: ("the file system is read-only", _ELSEWHERE),
     errno.ENOTDIR: ("a file stands where a folder is needed", _ELSEWHERE),
     errno.EEXIST: ("a file stands where a folder is needed", _ELSEWHERE),
+    errno.ELOOP: ("links lead round in a circle", "give a path without them"),
 }
+_NO_FILES = (errno.ENOENT, errno.EINVAL, errno.ENXIO, errno.EOPNOTSUPP)  # of /proc, for example, when making
 
 
 def explain_os_error(error: OSError, target: object = None) -> InputError | None:
@@ -50,13 +52,28 @@ def write_errors(target: Path) -> Iterator[None]:
         raise explained from error
 
 
+@contextmanager
+def _making(target: Path) -> Iterator[None]:
+    """`write_errors` while nothing is done but making files and folders at `target`.
+
+    A file system that holds no files of a user's (/proc) says "no such file" to that.
+    """
+    try:
+        with write_errors(target):
+            yield
+    except OSError as error:
+        if error.errno not in _NO_FILES:
+            raise
+        raise InputError("no files can be made there", where=target, fix=_ELSEWHERE) from error
+
+
 def make_folder(folder: Path) -> Path:
     """Create `folder` and its parents if needed, check that files can be made in it, return it.
 
     Raises:
         InputError: it cannot be created or written to.
     """
-    with write_errors(folder):
+    with _making(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -72,9 +89,10 @@ def write_bytes(target: Path, data: bytes) -> None:
     """
     if target.is_dir():
         raise InputError("a folder stands where the file is to be", where=target, fix="give a file's name")
-    with write_errors(target):
+    with _making(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    with write_errors(target):
         beside = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:

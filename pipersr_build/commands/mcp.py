@@ -1,7 +1,5 @@
 """`mcp`: upscaling as tools for a client of the Model Context Protocol, over standard input and output."""
 
-from pathlib import Path
-
 from pipersr_build.commands.serve import require_extra, settings_of
 
 
@@ -10,11 +8,9 @@ def main(words: list[str]) -> int:
     require_extra("mcp", "fastapi", "python_multipart")
     from pipersr_build.commands.service_engine import PackageEngine
     from pipersr_build.service.mcp_server import make_mcp_server
-    from pipersr_build.service.workplace import default_folder, workplace
+    from pipersr_build.service.workplace import workplace
 
     config = settings_of(words)
-    engine = PackageEngine(config)
-    folder = Path(config.serve.temporary) if config.serve.temporary else default_folder()
-    with workplace(folder) as place:
-        make_mcp_server(config.serve, engine, place).run("stdio")
+    with workplace(config.serve.temporary) as place:
+        make_mcp_server(config.serve, PackageEngine(config), place).run("stdio")
     return 0

@@ -52,8 +52,10 @@ def require_extra(*modules: str) -> None:
 
 
 def _app(config: Config, token: str | None) -> Any:
-    """The application with its packages opened: what is wrong with them is said before it listens."""
+    """The application with its packages opened: what is wrong with them, or its folder, is said at once."""
     from pipersr_build.commands.service_engine import PackageEngine
     from pipersr_build.service.app import create_app
+    from pipersr_build.service.workplace import prepared
 
+    prepared(config.serve.temporary)
     return create_app(config.serve, PackageEngine(config), token)

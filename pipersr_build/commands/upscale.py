@@ -15,7 +15,13 @@ from pipersr_build.errors import InputError, MachineError
 from pipersr_build.progress import bar, say
 from pipersr_build.runtime import pictures
 from pipersr_build.runtime.pictures import Picture
-from pipersr_build.runtime.upscale_picture import Progress, enlarged, too_little_memory, upscale_picture
+from pipersr_build.runtime.upscale_picture import (
+    ROUNDED,
+    Progress,
+    enlarged,
+    too_little_memory,
+    upscale_picture,
+)
 
 STREAM = "-"
 _SETTINGS = (
@@ -138,15 +144,27 @@ def _picture(job: Job, upscalers: Upscalers, passes: int, config: Config, progre
     settings = config.upscale
     target_format = pictures.format_of(job.target)
     picture = pictures.read_picture(job.source)
-    height, width = (enlarged(length, upscalers.scale, passes) for length in picture.size)
-    pictures.check_format(target_format, picture, (height, width), job.target)
+    _check_format(target_format, picture, upscalers, passes, job.target)
     result = upscale_picture(
         picture, upscalers.pictures, passes=passes, progress=progress, deep=upscalers.deep
     )
     del picture
     pictures.write_picture(job.target, result, quality=settings.quality)
-    for note in result.notes:
+    for note in _notes(result, target_format):
         say(f"{job.source.name}: {note}")
+
+
+def _check_format(
+    file_format: str, picture: Picture, upscalers: Upscalers, passes: int, where: object = None
+) -> None:
+    """Refuse, before the work, a format that cannot hold the enlarged picture."""
+    height, width = (enlarged(length, upscalers.scale, passes) for length in picture.size)
+    pictures.check_format(file_format, picture, (height, width), where)
+
+
+def _notes(result: Picture, file_format: str) -> tuple[str, ...]:
+    """What to tell of a result; that 16 bits became 8 only once, where the package has rounded already."""
+    return result.notes if ROUNDED in result.notes else (*result.notes, *pictures.losses(file_format, result))
 
 
 def _named(error: InputError, source: Path) -> InputError:
@@ -168,17 +186,15 @@ def _stream(config: Config, paths: Sequence[Path]) -> int:
     if target is None and _check_open(sys.stdout, "standard output").isatty():
         fix = "say: pipersr-build upscale - <photo.jpg >photo_2x.png, or out=photo_2x.png"
         raise InputError("a picture is not written to a terminal", where="standard output", fix=fix)
-    if target is not None:
-        pictures.format_of(target)
+    chosen = pictures.SUFFIXES[f".{settings.format}"] if target is None else pictures.format_of(target)
     upscalers = Upscalers(settings, config.exports)
     passes = passes_of(settings, upscalers.scale)
-    result = _piped(upscalers, passes)
-    for note in result.notes:
+    result = _piped(upscalers, passes, chosen)
+    for note in _notes(result, chosen):
         say(note)
     if target is not None:
         pictures.write_picture(target, result, quality=settings.quality)
         return 0
-    chosen = pictures.SUFFIXES[f".{settings.format}"]
     pictures.write_picture(sys.stdout.buffer, result, file_format=chosen, quality=settings.quality)
     sys.stdout.buffer.flush()
     return 0
@@ -193,7 +209,9 @@ def _check_open(stream: TextIO | None, name: str) -> TextIO:
     return stream
 
 
-def _piped(upscalers: Upscalers, passes: int) -> Picture:
+def _piped(upscalers: Upscalers, passes: int, file_format: str) -> Picture:
+    picture = pictures.read_picture(sys.stdin.buffer)
+    _check_format(file_format, picture, upscalers, passes)
     with bar("upscale", 1) as shown:
 
         def tile(done: int, total: int) -> None:
@@ -201,9 +219,7 @@ def _piped(upscalers: Upscalers, passes: int) -> Picture:
             shown.advance(note="")
             del done
 
-        return upscale_picture(
-            sys.stdin.buffer, upscalers.pictures, passes=passes, progress=tile, deep=upscalers.deep
-        )
+        return upscale_picture(picture, upscalers.pictures, passes=passes, progress=tile, deep=upscalers.deep)
 
 
 def _videos(videos: Sequence[Job], upscalers: Upscalers, config: Config) -> int:

@@ -1,5 +1,6 @@
 """What `upscale` is to do: which pictures and videos, and the name of each result."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Container, Mapping, Sequence
@@ -104,10 +105,10 @@ def _in_folder(folder: Path, settings: UpscaleConfig) -> list[Path]:
     pictures = list_images(folder, [ending.lstrip(".") for ending in VIDEOS])
     if settings.out is None:
         return pictures
-    out = Path(settings.out).resolve()
-    if out == folder.resolve():
+    out = _real(Path(settings.out))
+    if out == _real(folder):
         return pictures
-    return [path for path in pictures if not path.resolve().is_relative_to(out)]
+    return [path for path in pictures if not _real(path).is_relative_to(out)]
 
 
 def _kind_by_name(path: Path) -> Kind:
@@ -162,4 +163,5 @@ def _checked(made: list[Job]) -> list[Job]:
 
 
 def _real(path: Path) -> Path:
-    return path.resolve()
+    """Without links; links in a circle, which `Path.resolve` refuses, are left to who opens them."""
+    return Path(os.path.realpath(path))

@@ -30,6 +30,7 @@ SUFFIXES = {
 }  # fmt: skip
 _ALPHA = ("PNG", "WEBP", "TIFF")
 _DEEP = ("PNG", "TIFF")
+_TITLES = {"WEBP": "WebP"}
 _MOST = {"JPEG": 65535, "WEBP": 16383}  # pixels an edge that the format can hold
 
 _RESTORE = "copy or download the file again"
@@ -126,6 +127,13 @@ def check_format(file_format: str, picture: Picture, size: tuple[int, int], wher
     if most is not None and max(size) > most:
         what = f"{size[1]}x{size[0]} is more than {file_format} can hold ({most} pixels an edge)"
         raise InputError(what, where=where, fix="write PNG or TIFF")
+
+
+def losses(file_format: str, picture: Picture) -> tuple[str, ...]:
+    """What a user should know that the format does not keep of the picture's samples."""
+    if picture.samples.dtype == np.uint8 or file_format in _DEEP:
+        return ()
+    return (f"16-bit samples were rounded to the 8 bits that {_TITLES.get(file_format, file_format)} holds",)
 
 
 def write_picture(

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -19,7 +18,7 @@ from pipersr_build.service.guard import Guard
 from pipersr_build.service.page import page
 from pipersr_build.service.refusals import Refusal, answer
 from pipersr_build.service.state import State, make_state, state_of
-from pipersr_build.service.workplace import default_folder, workplace
+from pipersr_build.service.workplace import workplace
 
 _PURGE_EVERY = 15.0  # seconds
 _CALLS = 64  # that may be under way besides the pictures that wait
@@ -36,8 +35,7 @@ def create_app(settings: ServeConfig, engine: Engine, token: str | None = None) 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        folder = Path(settings.temporary) if settings.temporary else default_folder()
-        with workplace(folder) as place:
+        with workplace(settings.temporary) as place:
             app.state.service = make_state(settings, engine, place)
             purging = asyncio.ensure_future(_purge(app.state.service))
             try:

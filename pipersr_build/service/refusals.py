@@ -14,7 +14,6 @@ from starlette.types import Receive, Scope, Send
 from pipersr_build.errors import BuildError, InputError, MachineError
 
 _LINGER_BYTES = 256 * 2**20  # of an upload nobody wants, read so that the client gets to see the answer
-_LINGER_BYTES_413 = 4 * 2**20  # of one that is too large anyway
 _LINGER_SECONDS = 5.0
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 BODY_READ = "pipersr_build.body_read"  # in the scope of a request all of whose body has come
@@ -95,7 +94,7 @@ class LingeringResponse(JSONResponse):
         if scope["method"] == "POST" and not scope.get(BODY_READ):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LINGER_SECONDS):
-                    await _read_away(receive, _LINGER_BYTES_413 if self.status_code == 413 else _LINGER_BYTES)
+                    await _read_away(receive, _LINGER_BYTES)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -23,18 +23,28 @@ def default_folder() -> Path:
     return Path(base) / "pipersr-build" / "service"
 
 
+def prepared(folder: str | Path | None) -> Path:
+    """The folder for what is being worked on, there and private; the user's cache folder for None.
+
+    Raises:
+        InputError: it cannot be made or written to, or others may write to it.
+    """
+    chosen = files.make_folder(Path(folder) if folder else default_folder())
+    _check_private(chosen)
+    return chosen
+
+
 @contextmanager
-def workplace(folder: Path) -> Iterator[Path]:
-    """A new folder in `folder` that only this user can read; removed at the end.
+def workplace(folder: str | Path | None) -> Iterator[Path]:
+    """A new folder in `prepared(folder)` that only this user can read; removed at the end.
 
     What servers left that did not get to their end (killed, power cut) is removed first: the lock that a
     living server holds on its folder goes with its process.
 
     Raises:
-        InputError: `folder` cannot be made or written to, or others may write to it.
+        InputError: see `prepared`.
     """
-    files.make_folder(folder)
-    _check_private(folder)
+    folder = prepared(folder)
     sweep(folder)
     with files.write_errors(folder):
         place = Path(tempfile.mkdtemp(prefix=_RUN, dir=folder))  # mode 0700

@@ -33,7 +33,7 @@ class VideoReport:
 
     Args:
         frames: written; 0 only where it was cancelled before the first, and then there is no file.
-        skipped: corrupt frames that were left out.
+        skipped: frames that were left out: corrupt ones, and those that had become far too large.
         seconds: it took.
         size: (height, width) of the source's frames.
         enlarged: (height, width) of the frames that were written.

@@ -28,6 +28,7 @@ _STREAMS = ("ivf", "h264", "hevc", "vvc", "obu", "m4v", "mpegvideo")  # video al
 _ONLY_FILMS = {"protocol_whitelist": "file", "format_whitelist": ",".join(_FILMS + _STREAMS)}
 _STILLS = ("heic", "heix", "heim", "heis", "mif1", "avif")  # brands of pictures in a film's container
 _MATRIX = "DISPLAYMATRIX"
+HUGE = "frames become too large to be enlarged"
 _SMALL_AREA = 1 << 20  # pixels that are always decoded: decoders add edges to what they count
 _CLOCKS = ("mpegts", "mpeg")  # whose clock starts anywhere: begins at zero in what is written
 # Which write down how long they are; of others FFmpeg estimates it from what is there
@@ -84,7 +85,8 @@ class Item:
 class Tally:
     """What went wrong while reading."""
 
-    skipped: int = 0  # corrupt frames
+    skipped: int = 0  # frames that were not decoded: corrupt ones, and …
+    huge: int = 0  # … of these, those of a size that is not decoded
     resized: int = 0  # frames of another size than the first
     truncated: bool = False  # the file ends before its end
 
@@ -97,8 +99,7 @@ class VideoReader:
         path: of the file.
         strict: stop at the first corrupt frame.
         largest: pixels that a frame is meant to be wide or high, which the caller checks; a stream that later
-            turns to frames of more than four times that area, and 1 Mpx, does not get them decoded: they
-            count as corrupt.
+            turns to frames of more than four times that area, and 1 Mpx, does not get them decoded.
     """
 
     path: Path
@@ -117,8 +118,9 @@ class VideoReader:
         self.copied = [s for s in self.container.streams if s is not self.stream and not self._is_chapters(s)]
         self.stream.thread_type = "AUTO"
         self.stream.codec_context.flags |= Flags.output_corrupt  # to count them
-        if self.largest is not None:
-            self.stream.codec_context.options = {"max_pixels": str(max(4 * self.largest**2, _SMALL_AREA))}
+        self._area = None if self.largest is None else max(4 * self.largest**2, _SMALL_AREA)
+        if self._area is not None:
+            self.stream.codec_context.options = {"max_pixels": str(self._area)}
         self._facts: Facts | None = None
         self._last: int | None = None
         self._next = 0
@@ -252,23 +254,34 @@ class VideoReader:
         try:
             frames = self.stream.decode(packet)
         except av.FFmpegError as error:
-            self._skip(str(error.strerror))
+            if self._is_huge():
+                self.tally.huge += 1
+                self._skip(HUGE, "raise upscale.video.limit, or skip such frames: upscale.video.errors=skip")
+            else:
+                self._skip(f"a frame cannot be decoded: {error.strerror}")
             return
         for frame in frames:
             if frame.is_corrupt:
-                self._skip("its data is damaged")
+                self._skip("a frame cannot be decoded: its data is damaged")
             else:
                 yield frame
 
-    def _skip(self, why: str) -> None:
-        self.tally.skipped += 1
-        self._broken(f"a frame cannot be decoded: {why}")
+    def _is_huge(self) -> bool:
+        """Whether the decoder gave up because of a size: it keeps that size, or forgets the one it had."""
+        context = self.stream.codec_context
+        if self._area is None or context.width * context.height > self._area:
+            return self._area is not None
+        return self._facts is not None and not context.width
 
-    def _broken(self, what: str) -> None:
+    def _skip(self, what: str, fix: str | None = None) -> None:
+        self.tally.skipped += 1
+        self._broken(what, fix)
+
+    def _broken(self, what: str, fix: str | None = None) -> None:
         if self.strict:
             seconds = float(self._next * (self.stream.time_base or 0))
             raise InputError(f"{what}, after {seconds:.2f} s", where=self.path,
-                             fix="skip such frames with upscale.video.errors=skip")  # fmt: skip
+                             fix=fix or "skip such frames with upscale.video.errors=skip")  # fmt: skip
 
     def _rgb(self, frame: av.VideoFrame) -> np.ndarray:
         """The frame in RGB and in the size of the first."""
@@ -319,6 +332,8 @@ class VideoReader:
 
     def _nothing(self) -> InputError:
         what = "no frame can be decoded"
+        if self.tally.huge:
+            return InputError("its frames are too large", where=self.path, fix="raise upscale.video.limit")
         if self.tally.skipped:
             what = f"none of its {self.tally.skipped} frames can be decoded"
         return InputError(

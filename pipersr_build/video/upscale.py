@@ -209,8 +209,10 @@ class _Job:
         facts, tally = self.reader.facts, self.reader.tally
         if self.dropped:
             yield f"left out: {'; '.join(self.dropped)}, which {self.suffix} cannot hold (.mkv holds most)"
-        if tally.skipped:
-            yield f"{tally.skipped} corrupt frames were skipped"
+        if tally.skipped > tally.huge:
+            yield f"{tally.skipped - tally.huge} corrupt frames were skipped"
+        if tally.huge:
+            yield f"{tally.huge} frames of a size that is too large to be enlarged were left out"
         if self.disordered:
             yield f"{self.disordered} packets of sound or subtitles that go back in time were left out"
         if tally.truncated:

@@ -70,6 +70,22 @@ def test_a_file_in_the_way_of_a_folder_is_named(tmp_path):
         files.make_folder(tmp_path / "a" / "b")
 
 
+@pytest.mark.parametrize("write", [files.make_folder, lambda place: files.write_bytes(place / "file", b"")])
+def test_a_file_system_without_files_of_a_users_is_named(tmp_path, monkeypatch, write):
+    def refuse(path, *_, **__):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)  # as /proc does
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    with pytest.raises(InputError, match="no files can be made there") as told:
+        write(tmp_path / "new")
+    assert str(tmp_path / "new") in told.value.where
+
+
+def test_a_file_that_vanishes_while_others_are_staged_is_no_bad_folder(tmp_path):
+    with pytest.raises(FileNotFoundError), files.staging(tmp_path):
+        (tmp_path / "missing").read_bytes()
+
+
 def test_the_stage_vanishes_with_the_error_and_the_target_stays(tmp_path):
     (tmp_path / "target").mkdir()
     (tmp_path / "target" / "old").write_text("old")

@@ -1,6 +1,7 @@
 import contextlib
 import io
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -143,6 +144,40 @@ def test_16_bits_stay_16_bits(work, capsys, tiny):
     assert "rounded" not in capsys.readouterr().err
     assert cli.main(["upscale", "a.png", "overwrite=true", f"package={tiny.image}"]) == 0
     assert "rounded to the 8 bits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "title"), [("webp", "WebP"), ("jpg", "JPEG"), ("bmp", "BMP"), ("tif", None)]
+)
+def test_a_format_that_holds_8_bits_says_once_what_became_of_16(work, monkeypatch, capsys, tiny, name, title):
+    picture(work.folder / "a.png", (20, 34), np.uint16)
+    said = f"16-bit samples were rounded to the 8 bits that {title} holds"
+    assert cli.main(["upscale", "a.png", f"out=b.{name}", work.package]) == 0
+    assert capsys.readouterr().err.count(f"a.png: {said}") == (title is not None)
+    streams(monkeypatch, (work.folder / "a.png").read_bytes(), io.BytesIO())
+    assert cli.main(["upscale", "-", f"out=c.{name}", work.package]) == 0
+    assert capsys.readouterr().err.count("rounded") == (title is not None)
+    assert cli.main(["upscale", "a.png", f"out=d.{name}", f"package={tiny.image}"]) == 0
+    assert capsys.readouterr().err.count("rounded") == 1  # the package has rounded them already
+
+
+def test_a_stream_is_not_enlarged_for_a_format_that_cannot_hold_it(work, monkeypatch, capsys):
+    picture(work.folder / "a.png", (20, 34, 4))
+    streams(monkeypatch, (work.folder / "a.png").read_bytes(), io.BytesIO())
+    monkeypatch.setattr(upscale, "upscale_picture", None)
+    assert cli.main(["upscale", "-", "format=jpg", work.package]) == 2
+    assert "no alpha channel" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("out", ["/proc/x", "/proc/x.png", "file/x", "file/x.png", "loop", "loop/x.png"])
+def test_a_place_that_takes_no_files_is_one_message(work, capsys, out):
+    if out.startswith("/proc") and not Path("/proc/self").is_dir():
+        pytest.skip("this system has no /proc")
+    picture(work.folder / "a.png")
+    (work.folder / "file").touch()
+    (work.folder / "loop").symlink_to("loop")
+    assert cli.main(["upscale", "a.png", f"out={out}", work.package]) == 2
+    assert "choose another output folder" in capsys.readouterr().err
 
 
 def test_the_standard_input_goes_to_the_standard_output(work, monkeypatch, tiny):

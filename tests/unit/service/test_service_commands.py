@@ -104,6 +104,8 @@ def test_a_real_mcp_server_answers(tmp_path, tiny):
     [
         (["serve", "host=0.0.0.0"], "needs a token"),
         (["serve", "host=example.org"], "serve.host"),
+        (["serve", "port=0", "serve.temporary=file/x"], "a file stands where a folder is needed"),
+        (["mcp", "serve.temporary=file/x"], "a file stands where a folder is needed"),
         (["serve", "port=99999"], "serve.port"),
         (["serve", "port=0", "package=none.mlpackage"], "none.mlpackage"),
         (["serve", "nonsense"], "key=value"),
@@ -113,6 +115,7 @@ def test_a_real_mcp_server_answers(tmp_path, tiny):
 def test_bad_settings_are_one_message(words, says, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PIPERSR_BUILD_TOKEN", raising=False)
+    (tmp_path / "file").touch()
     assert cli.main(words) == 2
     assert says in capsys.readouterr().err
 

@@ -159,17 +159,28 @@ def test_a_result_that_nobody_takes_is_given_up(tmp_path, engine):
             wait_for(lambda: not list((tmp_path / "temporary").glob("run-*/result-*")), 10)
 
 
+def sent_whole(site, path, size):
+    """The status that a client gets who sends all `size` bytes before it reads."""
+    url = urlsplit(site)
+    kind = {"Content-Type": "multipart/form-data; boundary=b"}
+    with closing(http.client.HTTPConnection(url.hostname, url.port, timeout=20)) as client:
+        client.request("POST", path, bytes(size), kind)
+        return client.getresponse().status
+
+
 def test_clients_that_send_all_before_they_read_hear_that_it_is_busy(site, engine):
     engine.release.clear()
     with sending(site) as answer:
         told = events(answer)  # kept: httpx hangs up when it is gone
         next(told)
-        url = urlsplit(site)
-        kind = {"Content-Type": "multipart/form-data; boundary=b"}
-        with closing(http.client.HTTPConnection(url.hostname, url.port, timeout=20)) as client:
-            client.request("POST", "/v1/video/upscale", bytes(40 * 2**20), kind)
-            assert client.getresponse().status == 429
+        assert sent_whole(site, "/v1/video/upscale", 40 * 2**20) == 429
         told.close()
+
+
+@pytest.mark.parametrize("kind", ["images", "video"])
+def test_clients_that_send_all_before_they_read_hear_that_it_is_too_large(tmp_path, kind):
+    with serving(tmp_path, image_mib=1, video_mib=1) as site:
+        assert sent_whole(site, f"/v1/{kind}/upscale", 40 * 2**20) == 413
 
 
 def test_a_server_that_is_told_to_stop_stops_the_work(tmp_path, engine, monkeypatch):
