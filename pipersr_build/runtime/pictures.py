@@ -160,15 +160,21 @@ def write_picture(
         check_format(file_format or "PNG", picture, picture.size)
         encoded = io.BytesIO()  # TIFF and WebP go back in their file, which a pipe cannot
         _encode(encoded, picture, file_format or "PNG", quality)
-        target.write(encoded.getbuffer())
+        _write_all(target, encoded.getbuffer())
         return
     chosen = file_format or format_of(target)
     check_format(chosen, picture, picture.size, target)
-    with files.write_errors(target), files.staging(target.parent) as stage:
+    with files.staging(target.parent) as stage, files.write_errors(target):
         beside = stage / target.name
         with beside.open("wb") as file:
             _encode(file, picture, chosen, quality)
         files.replace(beside, target)
+
+
+def _write_all(stream: BinaryIO, data: memoryview) -> None:
+    """Write all: a stream without a buffer (`python -u`) takes what there is room for, and says how much."""
+    while data:
+        data = data[stream.write(data) :]
 
 
 def _again(stream: BinaryIO) -> BinaryIO:

@@ -217,7 +217,8 @@ class VideoReader:
         """Whether the file holds as much as its header promises.
 
         Where that says how many frames there are, the video's own length is exact. Else it is that of
-        the longest stream, and in some files an estimate.
+        the longest stream, and in some files an estimate; Matroska's begins at zero, even where the film
+        begins later.
         """
         if self.tally.truncated or self.container.format.name not in _PROMISING:
             return
@@ -226,7 +227,8 @@ class VideoReader:
             promised, reached = self._own_length, self._end - (self._begin or 0)
         else:
             promised = Fraction(self.container.duration or 0, av.time_base)
-            reached = self._whole_end - Fraction(self.container.start_time or 0, av.time_base)
+            begin = Fraction(self.container.start_time or 0, av.time_base)
+            reached = self._whole_end - (min(begin, Fraction(0)) if self._is_matroska else begin)
             slack = max(slack, _LEAST, min(promised * _SHARE, _MOST))
         if reached < promised - slack:
             self._break_off(f"it ends at {float(reached):.2f} s of {float(promised):.2f} s")
@@ -239,6 +241,10 @@ class VideoReader:
         if self.container.format.name == "avi":  # whose duration FFmpeg takes from what is there
             return self.stream.frames * self._usual
         return self.stream.duration * self.stream.time_base  # shorter where an MP4 was trimmed
+
+    @property
+    def _is_matroska(self) -> bool:
+        return "matroska" in self.container.format.name
 
     @property
     def _usual(self) -> Fraction:

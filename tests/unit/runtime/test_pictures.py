@@ -53,6 +53,17 @@ def test_files_of_16_bits_hold_them_for_other_readers_too(tmp_path):
         assert np.array_equal(decoded.to_ndarray(format="rgb48be").astype(np.uint16), picture.samples)
 
 
+def test_a_stream_that_takes_a_little_at_a_time_gets_all():
+    class Unbuffered(io.BytesIO):
+        def write(self, data):
+            return super().write(bytes(data)[:100])
+
+    samples = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
+    stream = Unbuffered()
+    write_picture(stream, Picture(samples))
+    assert np.array_equal(read_picture(stream).samples, samples)
+
+
 def test_formats_of_8_bits_get_the_rounded_samples(tmp_path):
     write_picture(tmp_path / "a.webp", Picture(np.full((4, 5, 3), 32767 + 100, np.uint16)))
     assert (read_picture(tmp_path / "a.webp").samples == 128).all()

@@ -358,6 +358,16 @@ def test_a_clock_that_starts_anywhere_is_set_to_zero(tmp_path):
     assert float(shifts.pop()) == pytest.approx(float(before - after), abs=1e-4)
 
 
+@pytest.mark.parametrize("ending", ["mkv", "flv", "mp4"])
+def test_a_film_that_begins_late_does_not_break_off(tmp_path, ending):
+    source = Clip(times=list(range(0, 2000, 40)), sound="aac", later=5).write(tmp_path / f"film.{ending}")
+    report = upscale(source, tmp_path / "out.mkv", errors="stop")
+    assert (report.frames, report.notes) == (50, ())
+    if ending != "mp4":  # it has its index at the end
+        report = upscale(clips.cut(source, 0.6), tmp_path / "out.mkv")
+        assert "breaks off" in " ".join(report.notes)
+
+
 @pytest.mark.parametrize("ending", ["ts", "mpg"])
 def test_a_clock_that_jumps_back_a_little_goes_on(tmp_path, ending):
     codec, base = ("mpeg2video", Fraction(1, 25)) if ending == "mpg" else ("libx264", Fraction(1, 1000))
