@@ -35,6 +35,10 @@ class InputError(BuildError):
     exit_code = 2
 
 
+class TooLargeError(InputError):
+    """More pixels than are allowed."""
+
+
 class MachineError(BuildError):
     """This machine cannot do it, for example because a Mac is needed."""
 

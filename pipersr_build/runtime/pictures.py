@@ -15,7 +15,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from pipersr_build import files
 from pipersr_build.data.images import FORMATS, RefusedError, check_layout, deep_samples
-from pipersr_build.errors import InputError
+from pipersr_build.errors import InputError, TooLargeError
 from pipersr_build.runtime.modes import from_image, has_own_profile, with_key
 from pipersr_build.runtime.png16 import write_png16
 from pipersr_build.runtime.samples import to_8_bits
@@ -189,7 +189,7 @@ def _again(stream: BinaryIO) -> BinaryIO:
 
 def _read(file: BinaryIO, where: object, largest: int) -> Picture:
     try:
-        with _quiet():
+        with without_remarks():
             return _decode(file, where, largest)
     except RefusedError as error:
         raise InputError(error.what, where=where, fix=error.fix) from error
@@ -212,7 +212,7 @@ def _is_empty(file: BinaryIO) -> bool:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def without_remarks() -> Iterator[None]:
     """Without Pillow's remarks on metadata, and on sizes that are checked here."""
     with _WARNINGS, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -262,7 +262,7 @@ def _gray_alpha(file: BinaryIO, tags: Image.Exif, where: object, largest: int) -
 def _too_large(where: object, largest: int, size: tuple[int, int] | None = None) -> InputError:
     measured = f"{size[0]}x{size[1]}, which is " if size else ""
     what = f"the picture is {measured}larger than {largest} pixels an edge"
-    return InputError(what, where=where, fix="crop it or make it smaller first")
+    return TooLargeError(what, where=where, fix="crop it or make it smaller first")
 
 
 # EXIF orientation (Exif 2.32, tag 0x0112): quarter turns anticlockwise, then a left-right mirror.

@@ -1,9 +1,12 @@
 """Look at an upload before anything decodes it: is it what it should be, and is it too large?"""
 
+import contextlib
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
+from pipersr_build.runtime.pictures import without_remarks
+from pipersr_build.runtime.tiff16 import tags_of_gray_alpha
 from pipersr_build.runtime.upscale_picture import enlarged
 from pipersr_build.service.refusals import Refusal
 
@@ -43,13 +46,25 @@ def check_size(width: int, height: int, *, scale: float, passes: int = 1, side: 
 
 def _picture_size(path: Path) -> tuple[int, int]:
     try:
-        with Image.open(path, formats=PICTURE_FORMATS) as image:
+        with without_remarks(), Image.open(path, formats=PICTURE_FORMATS) as image:
             return image.size
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+    except Image.DecompressionBombError as error:
         raise Refusal(413, "the picture has too many pixels") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        size = _gray_alpha_size(path)
+        if size is not None:
+            return size
         known = ", ".join(PICTURE_FORMATS)
         raise Refusal(415, "the file is not a picture of a known kind", f"send one of {known}") from error
+
+
+def _gray_alpha_size(path: Path) -> tuple[int, int] | None:
+    """Of a TIFF of 16-bit gray and alpha, which is read although Pillow does not know it."""
+    with path.open("rb") as file, without_remarks(), contextlib.suppress(Exception):  # tags may hold anything
+        tags = tags_of_gray_alpha(file)
+        if tags is not None:
+            return int(tags[ExifTags.Base.ImageWidth]), int(tags[ExifTags.Base.ImageLength])
+    return None
 
 
 def check_video(path: Path) -> None:

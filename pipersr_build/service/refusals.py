@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from pipersr_build.errors import BuildError, InputError, MachineError
+from pipersr_build.errors import BuildError, InputError, MachineError, TooLargeError
 
 _LINGER_BYTES = 256 * 2**20  # of an upload nobody wants, read so that the client gets to see the answer
 _LINGER_SECONDS = 5.0
@@ -54,6 +54,8 @@ def from_error(error: Exception) -> Refusal:
         return Refusal(error.status_code, error.detail.lower(), fix, error.headers)
     if isinstance(error.__cause__ or error, OSError) and _number(error) in _DISK_FULL:
         return Refusal(507, "the server's disk is full")
+    if isinstance(error, TooLargeError):
+        return Refusal(413, error.what, "send a smaller one (the limits: serve.image_side, serve.video_side)")
     if isinstance(error, InputError):
         return Refusal(422, error.what, error.fix)
     if isinstance(error, MachineError):

@@ -167,6 +167,8 @@ def _decode(data: bytes, wish: Wish) -> np.ndarray:
                 raise Refusal(
                     400, f"the frame is {image.width}x{image.height}, not {wish.width}x{wish.height}"
                 )
+            if image.mode.startswith("I"):  # Pillow would clip these, not convert them
+                raise Refusal(400, "a gray frame has 8 bits, not 16")
             return np.asarray(image.convert("RGB"))
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise Refusal(400, "the frame is not a readable PNG, JPEG or WebP") from error

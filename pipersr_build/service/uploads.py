@@ -1,6 +1,7 @@
 """Receive a form with one file: its bytes go to a private folder as they come, counted as they come."""
 
 import asyncio
+import logging
 import re
 import time
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from pipersr_build.service.refusals import BODY_READ, Refusal
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
+logging.getLogger("python_multipart").setLevel(logging.ERROR)  # else clients could fill the log
 MIB = 2**20
 _FIELD_BYTES = 256
 _FORM_BYTES = 64 * 1024  # that boundaries, headers and fields may add to the file

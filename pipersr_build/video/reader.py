@@ -15,7 +15,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from pipersr_build.errors import InputError
+from pipersr_build.errors import InputError, TooLargeError
 from pipersr_build.video.colours import Colours, Decoding, colours_of
 from pipersr_build.video.copying import AnyPacket
 
@@ -339,7 +339,7 @@ class VideoReader:
     def _nothing(self) -> InputError:
         what = "no frame can be decoded"
         if self.tally.huge:
-            return InputError("its frames are too large", where=self.path, fix="raise upscale.video.limit")
+            return TooLargeError("its frames are too large", where=self.path, fix="raise upscale.video.limit")
         if self.tally.skipped:
             what = f"none of its {self.tally.skipped} frames can be decoded"
         return InputError(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipersr_build import files
-from pipersr_build.errors import InputError
+from pipersr_build.errors import InputError, TooLargeError
 from pipersr_build.scales import to_hr
 from pipersr_build.video import encoders
 from pipersr_build.video import options as settings
@@ -114,11 +114,11 @@ def check_size(height: int, width: int, scale: float, limit: int, source: Path) 
     """Refuse sizes whose frames would not fit the memory that the user means to spend.
 
     Raises:
-        InputError: a side of the output is above `limit` pixels.
+        TooLargeError: a side of the output is above `limit` pixels.
     """
     tall, wide = to_hr(height, scale), to_hr(width, scale)
     if max(tall, wide) > limit:
-        raise InputError(
+        raise TooLargeError(
             f"{width}x{height} would become {wide}x{tall}, more than {limit} pixels a side",
             where=source,
             fix=f"if that is meant: upscale.video.limit={max(tall, wide)}",

@@ -98,7 +98,7 @@ def serving(folder: Path, engine=None, token=None, **settings):
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
     finally:
         server.should_exit = True
-        thread.join(20)
+        thread.join(60)
         assert not thread.is_alive()
 
 
@@ -112,7 +112,7 @@ def png(height=5, width=4, seed=0):
     return file.getvalue(), rgb
 
 
-def wait_for(condition, seconds=5.0):
+def wait_for(condition, seconds=30.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen"

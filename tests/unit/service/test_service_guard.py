@@ -202,7 +202,7 @@ def test_the_documents_name_the_limits_as_they_are():
 
 def connection_to(site):
     host, port = site.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), timeout=10)
+    return socket.create_connection((host, int(port)), timeout=60)
 
 
 def cut(connection):
@@ -222,7 +222,7 @@ def test_silent_connections_keep_nobody_out_and_are_cut(tmp_path):
 
 @pytest.mark.parametrize("before", [b"", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"])
 def test_a_head_that_comes_byte_by_byte_is_not_waited_for(tmp_path, before):
-    with serving(tmp_path, idle_seconds=0.4) as site, connection_to(site) as slow:
+    with serving(tmp_path, idle_seconds=0.8) as site, connection_to(site) as slow:
         if before:
             slow.sendall(before)
             assert slow.recv(10_000).startswith(b"HTTP/1.1 200")
@@ -242,7 +242,7 @@ def cut_after(connection, more):
 
 
 def test_a_client_with_more_to_say_is_not_cut(tmp_path):
-    with serving(tmp_path, idle_seconds=0.4) as site, connection_to(site) as slow:
+    with serving(tmp_path, idle_seconds=5) as site, connection_to(site) as slow:
         for part in (b"GET /health HTTP/1.1\r\n", b"Host: localhost\r\n\r\n"):
             time.sleep(0.15)
             slow.sendall(part)
@@ -255,20 +255,20 @@ def test_too_many_calls_at_once_are_told_so(tmp_path, monkeypatch):
     engine.release.clear()
     with serving(tmp_path, engine, token=TOKEN, queue=0) as site, ThreadPoolExecutor(2) as pool:
         # one that is refused does not count, though it is still being read
-        large = pool.submit(httpx.post, f"{site}/v1/images/upscale", content=slowly(), timeout=20)
+        large = pool.submit(httpx.post, f"{site}/v1/images/upscale", content=slowly(), timeout=60)
         time.sleep(0.2)
         assert httpx.get(f"{site}/health").status_code == 200
         assert large.result().status_code == 401
         headers, files = {"Authorization": f"Bearer {TOKEN}"}, {"file": png()[0]}
-        first = pool.submit(httpx.post, f"{site}/v1/images/upscale", files=files, headers=headers, timeout=20)
-        assert engine.started.wait(5)
+        first = pool.submit(httpx.post, f"{site}/v1/images/upscale", files=files, headers=headers, timeout=60)
+        assert engine.started.wait(30)
         second = httpx.get(f"{site}/health")
         assert second.status_code == 503
         assert second.json()["error"]
         assert int(second.headers["retry-after"]) > 0
         engine.release.set()
         assert first.result().status_code == 200
-        assert httpx.get(f"{site}/health").status_code == 200
+        wait_for(lambda: httpx.get(f"{site}/health").status_code == 200)  # a call ends after its answer
 
 
 def slowly():

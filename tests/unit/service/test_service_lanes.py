@@ -19,7 +19,7 @@ def test_a_thread_is_waited_for_however_often_it_is_cancelled():
     ended = []
 
     def work(stop):
-        assert stop.wait(5)
+        assert stop.wait(30)
         time.sleep(0.2)
         ended.append(True)
 

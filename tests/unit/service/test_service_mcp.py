@@ -131,9 +131,8 @@ def test_a_cancelled_video_leaves_nothing(tmp_path):
 
     async def leaving():
         async with client(tmp_path, engine) as connected:
-            with anyio.move_on_after(0.3):
-                await connected.call_tool("video_upscale", {"path": str(tmp_path / "clip.mp4")})
-            assert await asyncio.to_thread(engine.stopped.wait, 5)
+            await leave(connected, engine, path=str(tmp_path / "clip.mp4"))
+            assert await asyncio.to_thread(engine.stopped.wait, 30)
             engine.release.set()
             return await connected.call_tool("video_upscale", {"path": str(tmp_path / "clip.mp4")})
 
@@ -177,7 +176,7 @@ async def leave(connected, engine, **arguments):
     """Call for a video, and cancel once it is at work."""
     async with anyio.create_task_group() as group:
         group.start_soon(connected.call_tool, "video_upscale", arguments)
-        assert await asyncio.to_thread(engine.started.wait, 5)
+        assert await asyncio.to_thread(engine.started.wait, 30)
         group.cancel_scope.cancel()
 
 
@@ -236,7 +235,8 @@ def test_what_was_there_stays_when_its_successor_is_stopped(tmp_path, seconds):
             await asyncio.to_thread(wait_for, lambda: not engine.at_once)
             await asyncio.to_thread(wait_for, lambda: not list(tmp_path.glob(".*")))
             stopped = target.read_bytes()
-            await connected.call_tool("video_upscale", arguments)
+            while (await connected.call_tool("video_upscale", arguments)).is_error:
+                pass  # a loaded machine may need more than 0.2 s
             return stopped
 
     assert asyncio.run(calling()) == b"precious"
@@ -274,7 +274,7 @@ def test_a_file_that_comes_meanwhile_is_not_replaced(tmp_path):
         async with client(tmp_path, engine) as connected:
 
             async def meanwhile():
-                assert await asyncio.to_thread(engine.started.wait, 5)
+                assert await asyncio.to_thread(engine.started.wait, 30)
                 target.write_bytes(b"precious")
                 engine.release.set()
 

@@ -49,7 +49,7 @@ def page(browser, site):
     opened.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on("request", lambda request: asked.append(request.url))
-    opened.set_default_timeout(10_000)
+    opened.set_default_timeout(60_000)
     opened.goto(site)
     yield opened
     context.close()
@@ -69,10 +69,10 @@ def saved(download):
 
 
 def test_a_picture_is_chosen_compared_and_downloaded(page):
-    assert "2×, a fake" in page.inner_text("#about")
+    page.wait_for_selector("#about:has-text('2×, a fake')")
     page.set_input_files("#files", chosen())
     page.wait_for_selector("#list a:visible")
-    assert "1 of 1 done" in page.inner_text("#state")
+    page.wait_for_selector("text=1 of 1 done")
     with page.expect_download() as download:
         page.click("#list a")
     assert download.value.suggested_filename == "tree_upscaled.png"
@@ -83,8 +83,8 @@ def test_a_picture_is_chosen_compared_and_downloaded(page):
     assert (
         page.eval_on_selector(".compare", "node => getComputedStyle(node).getPropertyValue('--at')") == "100%"
     )
-    sizes = page.eval_on_selector_all(".compare img", "nodes => nodes.map((node) => node.naturalWidth)")
-    assert sizes == [6, 12]
+    widths = "[...document.querySelectorAll('.compare img')].map((image) => image.naturalWidth).join()"
+    page.wait_for_function(f"{widths} === '6,12'")
     page.click("text=Remove")
     assert page.locator("#list li").count() == 0
 
@@ -101,7 +101,7 @@ def test_a_folder_gives_every_picture_in_it(page, tmp_path):
     downloads = []
     page.on("download", lambda download: downloads.append(download.suggested_filename))
     page.click("#save")
-    end = time.monotonic() + 5
+    end = time.monotonic() + 30
     while len(downloads) < 2 and time.monotonic() < end:
         page.wait_for_timeout(50)
     assert sorted(downloads) == ["a_upscaled.png", "b_upscaled.png"]
@@ -147,7 +147,7 @@ def test_progress_is_shown_and_work_can_be_stopped(page, engine):
     page.click("#stop")
     page.wait_for_selector("text=2 of 2 done")
     assert page.locator("#list p").all_inner_texts() == ["stopped", "stopped"]
-    assert engine.stopped.wait(5)
+    assert engine.stopped.wait(30)
     engine.release.set()
     page.set_input_files("#files", chosen("c.png"))
     page.wait_for_selector("#list a:visible")
@@ -159,7 +159,7 @@ def test_what_is_removed_does_not_count(page, engine):
     page.wait_for_selector("text=working, 25 %")
     page.click('[aria-label="Remove a.png"]')  # at work
     page.click('[aria-label="Remove c.png"]')  # waiting
-    assert engine.stopped.wait(5)
+    assert engine.stopped.wait(30)
     engine.release.set()
     page.wait_for_selector("text=1 of 1 done")
     assert page.inner_text("#state") == "1 of 1 done"
@@ -179,8 +179,8 @@ def test_files_of_other_kinds_are_named(page):
 def test_a_large_video_waits_for_another_client(page, site, engine, tmp_path):
     engine.release.clear()
     (tmp_path / "large.mp4").write_bytes(MP4 + bytes(30 * 2**20))
-    with httpx.stream("POST", f"{site}/v1/video/upscale", files={"file": MP4}, timeout=10) as first:
-        assert engine.started.wait(5)
+    with httpx.stream("POST", f"{site}/v1/video/upscale", files={"file": MP4}, timeout=60) as first:
+        assert engine.started.wait(30)
         page.set_input_files("#files", str(tmp_path / "large.mp4"))
         page.wait_for_selector("text=waiting for another client")
         engine.release.set()
@@ -201,13 +201,13 @@ def test_names_are_shown_as_text_and_errors_as_words(page):
     page.set_input_files("#files", {"name": name, "mimeType": "image/png", "buffer": b"no picture"})
     page.wait_for_selector("text=not a picture of a known kind")
     assert page.inner_text("#list h2") == name
-    assert "1 failed" in page.inner_text("#state")
+    page.wait_for_selector("text=1 failed")
 
 
 def test_the_token_is_asked_for(browser, tmp_path):
     with serving(tmp_path, token=TOKEN) as site:
         page = browser.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(60_000)
         page.goto(site)
         page.set_input_files("#files", chosen())
         page.wait_for_selector("text=the token is missing or wrong")
