@@ -169,10 +169,13 @@ class FrameSession:
         kept[...] = frame
 
     def _check(self, frame: np.ndarray) -> None:
-        if frame.shape == self._shape and frame.dtype == np.uint8:
-            return
+        given = type(frame).__name__
+        if isinstance(frame, np.ndarray):
+            if frame.shape == self._shape and frame.dtype == np.uint8:
+                return
+            given = f"{frame.dtype} of {frame.shape}"
         raise InputError(
-            f"a frame is {frame.dtype} of {frame.shape}, not uint8 of {self._shape}",
+            f"a frame is {given}, not uint8 of {self._shape}",
             fix="give frames of one size, 8-bit RGB, and begin another session for another size",
         )
 

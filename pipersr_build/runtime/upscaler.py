@@ -129,7 +129,7 @@ class Upscaler:
         Args:
             samples: uint8, uint16 or floating point in [0, 1]; height, width (gray) or height, width, 2
                 (gray and alpha), 3 (RGB) or 4 (RGB and alpha).
-            out: where the result goes; new if None.
+            out: where the result goes, of its type and shape; new if None.
             after: called after each of `tiles(samples)` tiles; what it raises ends the work.
 
         Returns:
@@ -137,12 +137,16 @@ class Upscaler:
 
         Raises:
             InputError: the package's tile has no room for the halo that the network needs.
-            ValueError: not such an array.
+            ValueError: not such an array, or `out` is of another type or shape than the result.
         """
         sampled.check_samples(samples)
+        size = (to_hr(length, self.scale) for length in samples.shape[:2])
+        shape = (*size, *samples.shape[2:])
         if out is None:
-            size = (to_hr(length, self.scale) for length in samples.shape[:2])
-            out = np.empty((*size, *samples.shape[2:]), samples.dtype)
+            out = np.empty(shape, samples.dtype)
+        elif out.shape != shape or out.dtype != samples.dtype:
+            made = f"{samples.dtype} of shape {shape}"
+            raise ValueError(f"the result is {made}; out is {out.dtype} of shape {out.shape}")
         colour, alpha = sampled.split(samples)
         result, mask = sampled.split(out)
         if alpha is not None and mask is not None:
@@ -161,11 +165,15 @@ class Upscaler:
         """A session for frames of one size: the locked package itself, or tiles of any other size.
 
         Raises:
-            InputError: the package remembers the frame before and is locked to another size, or its tile
-                has no room for the halo that the network needs.
+            InputError: the size has no pixels; the package remembers the frame before and is locked to another
+                size; or its tile has no room for the halo that the network needs.
         """
         from pipersr_build.runtime.pipeline import FrameSession
 
+        if min(height, width) < 1:
+            raise InputError(
+                f"there are no frames of {width}x{height}", fix="give a height and a width above 0"
+            )
         if (height, width) != self.frame_size:
             if self._what.state is not None:
                 raise self._locked(height, width)

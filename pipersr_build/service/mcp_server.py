@@ -180,7 +180,8 @@ def _decoded(image: str, mib: int) -> bytes:
     if len(image) > mib * MIB * 4 // 3 + 4:
         raise Refusal(413, f"the picture is larger than {mib} MiB")
     try:
-        return base64.b64decode(image.removeprefix("data:").rpartition(",")[2], validate=True)
+        letters = "".join(image.rpartition(",")[2].split())  # behind data:image/png;base64, and in lines
+        return base64.b64decode(letters, validate=True)
     except (binascii.Error, ValueError) as error:
         raise Refusal(400, "the picture is not base64") from error
 

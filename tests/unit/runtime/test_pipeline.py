@@ -229,6 +229,8 @@ def test_a_frame_of_another_size_is_an_error_that_says_both():
             made.upscale(smaller)
         with pytest.raises(InputError, match="float64"):
             made.upscale(np.zeros((HEIGHT, WIDTH, 3)))
+        with pytest.raises(InputError, match="a frame is NoneType"):
+            made.upscale(None)
 
 
 def test_cancelling_ends_the_iterator_between_two_frames():

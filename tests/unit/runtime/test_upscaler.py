@@ -248,3 +248,17 @@ def test_importing_the_toolkit_stays_light():
 def test_what_is_no_picture_is_named(opened, given):
     with pytest.raises(TypeError, match=f"a NumPy array or a Pillow image, got {type(given).__name__}"):
         opened("image")(given)
+
+
+@pytest.mark.parametrize("out", [np.zeros((10, 16, 3), np.uint8), np.zeros((10, 14, 3), np.uint16)])
+def test_a_place_for_the_result_that_does_not_fit_is_refused(opened, out):
+    with pytest.raises(ValueError, match=r"uint8 of shape \(10, 14, 3\)"):
+        opened("image").upscale(noise((5, 7, 3)), out=out)
+    assert not out.any()
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0), (-1, 5)])
+@pytest.mark.parametrize("kind", ["image", "video"])
+def test_frames_without_pixels_are_refused(opened, kind, size):
+    with pytest.raises(InputError, match="no frames of"), opened(kind).video(size):
+        pass

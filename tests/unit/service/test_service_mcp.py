@@ -85,7 +85,7 @@ def test_a_session_over_standard_input_and_output(tmp_path):
     assert json.loads(bench.content[0].text)["rows"]
 
 
-@pytest.mark.parametrize("prefix", ["", "data:image/png;base64,"])
+@pytest.mark.parametrize("prefix", ["", "data:image/png;base64,", "\n", "data:image/png;base64,\r\n "])
 def test_two_passes_and_notes(tmp_path, prefix):
     data, rgb = png()
     answer = call(tmp_path, "image_upscale", {"image": prefix + in_base64(data), "passes": 2})
