@@ -63,7 +63,9 @@ def read_tiff16(file: BinaryIO) -> np.ndarray:
         page = opened.pages.first
         try:
             samples = page.asarray()
-        except ValueError as error:  # a codec that is not installed
+        except ValueError as error:
+            if "imagecodecs" not in str(error):  # which has the codecs that are not installed
+                raise
             raise RefusedError(f"16-bit samples with alpha, compressed by {_compression(page.compression)}",
                                _SAVE_AGAIN) from error  # fmt: skip
         if samples.dtype != np.uint16 or samples.ndim != 3:

@@ -165,8 +165,8 @@ class Upscaler:
         """A session for frames of one size: the locked package itself, or tiles of any other size.
 
         Raises:
-            InputError: the size has no pixels; the package remembers the frame before and is locked to another
-                size; or its tile has no room for the halo that the network needs.
+            InputError: the size has no pixels; the package remembers the frame before and is locked to
+                another size; or its tile has no room for the halo that the network needs.
         """
         from pipersr_build.runtime.pipeline import FrameSession
 

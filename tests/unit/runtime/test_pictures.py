@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
 
 from pipersr_build.errors import InputError
@@ -51,6 +52,14 @@ def test_files_of_16_bits_hold_them_for_other_readers_too(tmp_path):
     with av.open(tmp_path / "a.png") as container:
         decoded = next(container.decode(video=0))
         assert np.array_equal(decoded.to_ndarray(format="rgb48be").astype(np.uint16), picture.samples)
+
+
+def test_a_tiff_with_alpha_that_is_cut_off_is_damaged():
+    file = io.BytesIO()
+    tifffile.imwrite(file, noise((20, 30, 2), np.uint16), photometric="minisblack", planarconfig="contig",
+                     extrasamples=["unassalpha"])  # fmt: skip
+    with pytest.raises(InputError, match="damaged"):
+        read_picture(io.BytesIO(file.getvalue()[:-500]))
 
 
 def test_a_stream_that_takes_a_little_at_a_time_gets_all():
@@ -281,8 +290,6 @@ def test_memory_is_bounded_by_the_result_and_a_tile(tmp_path):
 
 
 def tiff16(samples, associated=False, **options):
-    import tifffile
-
     file = io.BytesIO()
     extra = ["assocalpha" if associated else "unassalpha"]
     colours = "rgb" if samples.shape[-1] == 4 or options.get("planarconfig") == "separate" else "minisblack"
@@ -324,8 +331,6 @@ def test_gray_with_alpha_of_16_bits_is_turned_upright_with_its_tags():
 
 
 def test_what_tiff_of_16_bits_cannot_be_read_is_said():
-    import tifffile
-
     file = tiff16(noise((6, 9, 2), np.uint16))
     file.seek(0)
     tifffile.imwrite(file, noise((6, 9, 2), np.uint16), append=True, metadata=None)
