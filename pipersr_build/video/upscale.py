@@ -6,7 +6,7 @@ Frames go reader → session → writer through bounded channels, so memory does
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,8 +207,7 @@ class _Job:
 
     def _notes(self) -> Iterator[str]:
         facts, tally = self.reader.facts, self.reader.tally
-        if self.dropped:
-            yield f"left out: {'; '.join(self.dropped)}, which {self.suffix} cannot hold (.mkv holds most)"
+        yield from _left_out(self.dropped, self.suffix)
         if tally.skipped > tally.huge:
             yield f"{tally.skipped - tally.huge} corrupt frames were skipped"
         if tally.huge:
@@ -226,3 +225,13 @@ class _Job:
             yield "the source is interlaced; its fields were not separated: deinterlace it first"
         if self.size != (to_hr(facts.height, self.scale), to_hr(facts.width, self.scale)):
             yield "an odd last line or column was cut: this kind of video has even sizes"
+
+
+def _left_out(streams: Sequence[str], suffix: str) -> Iterator[str]:
+    """What to say of these streams: further films are enlarged in no container."""
+    films = [stream for stream in streams if stream.startswith("video")]
+    others = [stream for stream in streams if stream not in films]
+    if others:
+        yield f"left out: {'; '.join(others)}, which {suffix} cannot hold (.mkv holds most)"
+    if films:
+        yield f"left out: {'; '.join(films)}: of several videos in a file one is enlarged"

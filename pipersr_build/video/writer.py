@@ -132,10 +132,7 @@ class VideoWriter:
         if encoder.tag and self._format in _MP4_FAMILY:
             stream.codec_context.codec_tag = encoder.tag
         if facts.matrix:
-            stream.set_display_matrix([
-                round(value * scale) if place in _SCALED_SHIFT else value
-                for place, value in enumerate(facts.matrix)
-            ])  # fmt: skip
+            stream.set_display_matrix(_scaled(facts.matrix, scale))
         stream.metadata.update(copying.kept_tags(reader.stream.metadata))
         stream.disposition = reader.stream.disposition
         return stream
@@ -182,7 +179,7 @@ class VideoWriter:
             yield
         except OSError as error:
             raise explain_os_error(error, self._target) or self._refusal(error) from error
-        except (av.FFmpegError, ValueError) as error:
+        except (av.FFmpegError, ValueError, OverflowError) as error:  # damaged files have times beyond all
             raise self._refusal(error) from error
 
     def _refusal(self, error: Exception) -> InputError:
@@ -205,6 +202,13 @@ def _tag(stream: VideoStream, facts: Facts) -> None:
     if facts.aspect:
         context.sample_aspect_ratio = facts.aspect
     context.flags |= Flags.frame_duration
+
+
+def _scaled(matrix: tuple[int, ...], scale: float) -> list[int]:
+    """The display matrix of enlarged frames; what a damaged one shifts too far, as far as 32 bits go."""
+    limits = -(2**31), 2**31 - 1
+    shifts = {place: min(max(round(matrix[place] * scale), limits[0]), limits[1]) for place in _SCALED_SHIFT}
+    return [shifts.get(place, value) for place, value in enumerate(matrix)]
 
 
 def _film_tags(metadata: dict[str, str]) -> dict[str, str]:

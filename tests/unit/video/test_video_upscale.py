@@ -297,6 +297,26 @@ def test_odd_sizes(tmp_path, scale, size):
     assert {picture.shape for picture in clips.pictures(tmp_path / "out.mp4")} == {(*size, 3)}
 
 
+def test_a_shift_that_no_player_could_show_is_as_far_as_it_goes(tmp_path):
+    turned = (*TURNED[:6], 2**31 - 1, -(2**31), TURNED[8])  # of a damaged file
+    source = Clip(matrix=turned, times=[0, 40]).write(tmp_path / "film.mp4")
+    upscale(source, tmp_path / "out.mp4")
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert display_matrix(next(container.decode(video=0))) == turned
+
+
+def test_a_second_film_is_left_out_whatever_the_container(tmp_path):
+    source = tmp_path / "film.mkv"
+    with av.open(str(source), "w") as output:
+        streams = [output.add_stream("libx264", rate=25, width=64, height=48, pix_fmt="yuv420p")
+                   for _ in range(2)]  # fmt: skip
+        for stream in streams:
+            frame = av.VideoFrame.from_ndarray(clips.pattern(1), "rgb24")
+            output.mux([*stream.encode(frame), *stream.encode(None)])
+    report = upscale(source, tmp_path / "out.mkv")
+    assert report.notes == ("left out: video stream 1 (h264): of several videos in a file one is enlarged",)
+
+
 class Whole(Nearest):
     """A session whose frames are black."""
 
