@@ -188,9 +188,13 @@ def _decoded(image: str, mib: int) -> bytes:
 
 def _path(text: str) -> Path:
     try:
-        return Path(text).expanduser()
+        path = Path(text).expanduser()
+        path.exists()
     except RuntimeError as error:  # there is no such user
         raise ToolError(f"there is no home folder for {text}") from error
+    except OSError as error:  # too long a name, links in a circle
+        raise ToolError(f"{text[:80]} is no path: {error.strerror}") from error
+    return path
 
 
 def _check_paths(source: Path, target: Path, *, overwrite: bool) -> None:

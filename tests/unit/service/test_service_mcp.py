@@ -107,6 +107,7 @@ def test_two_passes_and_notes(tmp_path, prefix):
         ("video_upscale", {"path": "/dev/zero"}, "no file"),
         ("video_upscale", {"path": "~nobody-of-that-name/clip.mp4"}, "no home"),
         ("video_upscale", {"path": "clip\0.mp4"}, "no file"),
+        ("video_upscale", {"path": "x" * 5000}, "is no path"),
         ("video_upscale", {"path": "list.mp4"}, "not a video"),
         ("video_upscale", {"path": "clip.mp4", "output": "out.mkv"}, ".mp4"),
         ("video_upscale", {"path": "clip.mp4", "output": "none/out.mp4"}, "no folder"),
