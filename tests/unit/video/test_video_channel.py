@@ -48,7 +48,7 @@ def test_a_receiver_that_ends_early_stops_the_sender(taken, size):
     with producer(channel, iter(int, 1), "p"):
         for _ in zip(range(taken), channel, strict=False):
             pass
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
 
 
 @settings(max_examples=25, deadline=None)

@@ -270,7 +270,7 @@ def test_errors_leave_the_old_target_and_no_thread(tmp_path, error):
         upscale(source, target, progress=progress)
     assert target.read_bytes() == b"before"
     assert nothing_written(tmp_path, source, target)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # those of other tests may end meanwhile
 
 
 def test_errors_of_the_session_surface(tmp_path):
@@ -601,4 +601,4 @@ def test_a_full_disk(tmp_path, allowed):
         upscale(source, tmp_path / "out.mp4", crf=1)
     assert caught.value.where == str(tmp_path / "out.mp4")
     assert nothing_written(tmp_path, source)
-    assert threading.active_count() == before
+    assert threading.active_count() <= before  # those of other tests may end meanwhile
