@@ -16,6 +16,7 @@ MATRICES = {1: "BT.709", 4: "FCC", 5: "BT.470 BG", 6: "BT.601", 7: "SMPTE 240M",
 LIMITED, FULL = 1, 2  # FFmpeg's codes of a range
 SD_LINES = 576  # up to here an untagged picture is taken for BT.601, above for BT.709
 # Chroma is interpolated and everything rounded, not cut: within 1 of 255 levels of the formulas
+# (in one thread: of several, one writes over the first pixels of another's part where lines end oddly)
 _EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 
 

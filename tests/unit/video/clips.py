@@ -94,7 +94,9 @@ class Clip:
                 picture = self.pictures[number] if self.pictures else pattern(number, *self.size)
                 rgb = av.VideoFrame.from_ndarray(picture, "rgb24")
                 matrix, full = (self.colours or (6, 1))[:2]
-                frame = rgb.reformat(format=self.pixel_format, dst_colorspace=matrix, dst_color_range=full)
+                frame = rgb.reformat(
+                    format=self.pixel_format, dst_colorspace=matrix, dst_color_range=full, threads=1
+                )  # several write over each other's first pixels
                 frame.pts, frame.time_base = round(time * MILLISECONDS / self.time_base), self.time_base
                 made += stream.encode(frame)
             return made + stream.encode(None)
@@ -147,7 +149,7 @@ def times(path):
 def pictures(path):
     """Its frames as RGB by their own colour tags."""
     with av.open(str(path)) as container:
-        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+        return [frame.to_ndarray(format="rgb24", threads=1) for frame in container.decode(video=0)]
 
 
 def packets(path, kind):
