@@ -3,8 +3,7 @@
 A value that is to be rounded to fp16 is not rounded when a convolution has written it, but by the
 elementwise operation that reads it, piece by piece, while the piece is in the processor's cache; that
 operation's own result is rounded there too. Whatever else reads a value has it rounded before. The
-results are those of rounding every value at once, but for one rounding of float32 in the few elements
-that are left over from whole vectors, which depend on the order in memory.
+results are those of rounding every value at once.
 """
 
 import math

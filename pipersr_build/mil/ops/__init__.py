@@ -24,6 +24,7 @@ from pipersr_build.mil.ops import (
     shape,
     slicing,
     space,
+    vectors,
 )
 from pipersr_build.mil.ops.arguments import Function
 from pipersr_build.mil.ops.elementwise import binary, unary
@@ -52,11 +53,11 @@ TABLE: dict[str, Function] = {
     "relu": unary(F.relu),
     "relu6": unary(F.relu6),
     "scaled_tanh": activation.scaled_tanh,
-    "sigmoid": unary(torch.sigmoid),
+    "sigmoid": unary(vectors.allocating(torch.sigmoid)),
     "sigmoid_hard": activation.sigmoid_hard,
-    "silu": unary(F.silu),
+    "silu": unary(vectors.allocating(torch.ops.aten.silu.out)),
     "softmax": activation.softmax,
-    "softplus": unary(F.softplus),
+    "softplus": unary(vectors.allocating(torch.ops.aten.softplus.out)),
     "softplus_parametric": activation.softplus_parametric,
     "softsign": unary(F.softsign),
     "thresholded_relu": activation.thresholded_relu,
@@ -87,7 +88,7 @@ TABLE: dict[str, Function] = {
     "sqrt": unary(torch.sqrt),
     "square": unary(torch.square),
     "tan": unary(torch.tan),
-    "tanh": unary(torch.tanh),
+    "tanh": unary(vectors.allocating(torch.tanh)),
     "threshold": elementwise.threshold,
     # elementwise, two values
     "add": binary(torch.add),

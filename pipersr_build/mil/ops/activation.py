@@ -7,7 +7,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from pipersr_build.mil.ops import vectors
 from pipersr_build.mil.ops.arguments import along_channels, one_of
+
+_ELU = vectors.allocating(torch.ops.aten.elu.out)
+_SIGMOID = vectors.allocating(torch.sigmoid)
+_SOFTPLUS = vectors.allocating(torch.ops.aten.softplus.out)
+_TANH = vectors.allocating(torch.tanh)
 
 
 def clamped_relu(x: Tensor, alpha: float, beta: float) -> Tensor:
@@ -17,13 +23,13 @@ def clamped_relu(x: Tensor, alpha: float, beta: float) -> Tensor:
 
 def elu(x: Tensor, alpha: float) -> Tensor:
     """`x` where x > 0, else alpha·(eˣ - 1)."""
-    return F.elu(x, alpha)
+    return _ELU(x, alpha=alpha)
 
 
 def gelu(x: Tensor, mode: str = "EXACT") -> Tensor:
     """x·Φ(x), exact or approximated by tanh or by the sigmoid of 1.702x."""
     if mode == "SIGMOID_APPROXIMATION":
-        return x * torch.sigmoid(1.702 * x)
+        return x * _SIGMOID(1.702 * x)
     return F.gelu(x, approximate=one_of("mode", mode, {"EXACT": "none", "TANH_APPROXIMATION": "tanh"}))
 
 
@@ -49,7 +55,7 @@ def relu6(x: Tensor) -> Tensor:
 
 def scaled_tanh(x: Tensor, alpha: float, beta: float) -> Tensor:
     """alpha·tanh(beta·x)."""
-    return alpha * torch.tanh(beta * x)
+    return alpha * _TANH(beta * x)
 
 
 def sigmoid_hard(x: Tensor, alpha: float, beta: float) -> Tensor:
@@ -64,7 +70,7 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
 
 def softplus_parametric(x: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
     """alphaᵢ·log(1 + e^(betaᵢ·x)); x is B, C, ... and alpha and beta C."""
-    return along_channels(alpha, x) * F.softplus(along_channels(beta, x) * x)
+    return along_channels(alpha, x) * _SOFTPLUS(along_channels(beta, x) * x)
 
 
 def thresholded_relu(x: Tensor, alpha: float) -> Tensor:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pipersr_build.mil.ops import convolution
+from pipersr_build.mil.ops import convolution, vectors
 
 Layout = tuple[tuple[int, ...], torch.dtype]  # shape and dtype of a result
 
@@ -60,9 +60,9 @@ TABLE: dict[str, Writer] = {
     "clip": _unary(lambda x, alpha, beta, out: torch.clamp(x, alpha, beta, out=out)),
     "leaky_relu": _unary(lambda x, alpha, out: torch.ops.aten.leaky_relu.out(x, alpha, out=out)),
     "relu": _unary(lambda x, out: torch.ops.aten.clamp_min.out(x, 0, out=out)),
-    "sigmoid": _unary(lambda x, out: torch.sigmoid(x, out=out)),
-    "silu": _unary(lambda x, out: torch.ops.aten.silu.out(x, out=out)),
-    "tanh": _unary(lambda x, out: torch.tanh(x, out=out)),
+    "sigmoid": _unary(vectors.writing(torch.sigmoid)),
+    "silu": _unary(vectors.writing(torch.ops.aten.silu.out)),
+    "tanh": _unary(vectors.writing(torch.tanh)),
     # elementwise, two values
     "add": _binary(torch.add),
     "maximum": _binary(torch.maximum),
