@@ -14,7 +14,7 @@ from pipersr_build import machine
 
 
 def test_a_package_that_is_not_installed_is_missing():
-    assert machine.version("torch") == torch.__version__
+    assert torch.__version__.startswith(machine.version("torch").partition("+")[0])  # without "+cu126"
     assert machine.version("no-such-package-here") == "missing"
 
 

@@ -33,7 +33,9 @@ def test_a_row_is_what_is_predicted_today(shipped, tmp_path):
     config = load(["placement.chip=m2", f"runs={tmp_path}"])
     name = "control_channel_attention"
     found = row_of(Subject(name, "network", networks()[name], variant=name), config, chips_of(config))
-    assert found == row(shipped, name).model_copy(update={"measured": []})
+    wanted = row(shipped, name)
+    assert found.bytes == pytest.approx(wanted.bytes, abs=100)  # they hold the versions of what made them
+    assert found == wanted.model_copy(update={"measured": [], "bytes": found.bytes})
 
 
 def test_what_is_claimed_stands_apart_from_what_is_predicted(shipped):

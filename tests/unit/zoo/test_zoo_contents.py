@@ -97,7 +97,11 @@ def test_what_is_finite_in_float64_alone_is_refused(tmp_path):
         (lambda: torch.ones(2, 3, dtype=torch.int8), r"whole numbers \(int8\)"),
         (lambda: torch.ones(2, 3, dtype=torch.uint8), r"whole numbers \(uint8\)"),
         (lambda: torch.ones(2, 3).bool(), r"whole numbers \(bool\)"),
-        (lambda: torch.ones(4, dtype=torch.uint8).view(torch.float4_e2m1fn_x2), "float4_e2m1fn_x2"),
+        pytest.param(
+            lambda: torch.ones(4, dtype=torch.uint8).view(torch.float4_e2m1fn_x2),
+            "float4_e2m1fn_x2",
+            marks=pytest.mark.skipif(not hasattr(torch, "float4_e2m1fn_x2"), reason="an older PyTorch"),
+        ),
     ],
 )
 def test_tensors_that_are_no_plain_real_arrays_are_named(make, reason, tmp_path):
@@ -109,7 +113,10 @@ def test_tensors_that_are_no_plain_real_arrays_are_named(make, reason, tmp_path)
 
 @pytest.mark.parametrize("kind", [torch.int8, torch.complex64])
 def test_such_tensors_are_named_in_safetensors_too(kind, tmp_path):
-    save_file({"conv.weight": torch.ones(2, 3).to(kind)}, tmp_path / "w.safetensors")
+    try:
+        save_file({"conv.weight": torch.ones(2, 3).to(kind)}, tmp_path / "w.safetensors")
+    except KeyError:
+        pytest.skip("this safetensors writes no such numbers")
     with pytest.raises(InputError, match=r"tensor conv\.weight holds"):
         contents.read(tmp_path / "w.safetensors")
 
