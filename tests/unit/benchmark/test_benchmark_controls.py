@@ -38,6 +38,16 @@ def test_a_row_is_what_is_predicted_today(shipped, tmp_path):
     assert found == wanted.model_copy(update={"measured": [], "bytes": found.bytes})
 
 
+def test_pipersr_is_what_the_controls_are_held_against_wherever_its_row_stands(shipped):
+    turned = shipped.model_copy(update={"rows": shipped.rows[::-1]})
+    lines, others = (controls_record.table(record).splitlines() for record in (shipped, turned))
+    beside = [
+        {line.split("|")[1]: line.split("|")[-3] for line in some if "| `" in line}
+        for some in (lines, others)
+    ]
+    assert beside[0] == beside[1]
+
+
 def test_what_is_claimed_stands_apart_from_what_is_predicted(shipped):
     lines = {
         line.split("`")[1]: line for line in controls_record.table(shipped).splitlines() if "| `" in line
